@@ -1,0 +1,220 @@
+//! The version graph of one id: nodes, the edges that count, heads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Rank, SealedRef, name::named_heads};
+use crate::hash::Digest;
+use crate::id::Version;
+use crate::time::Micros;
+
+/// One record with what hubs' entries say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The record.
+    pub sealed: SealedRef,
+    /// The smallest of its order times.
+    pub order_time: Micros,
+    /// Digests that its parents' names stand for: given by the writer or resolved by an accepting hub, sorted.
+    pub edges: Vec<Digest>,
+    /// Bare names that some accepting hub did not know: each stands for the one record that turns out to bear it.
+    pub late: Vec<Version>,
+}
+
+impl Node {
+    /// What decides between writers.
+    pub fn rank(&self) -> Rank<'_> {
+        (self.order_time, &self.sealed.record.version, &self.sealed.digest)
+    }
+}
+
+/// The DAG of one id's versions. Edges within a cycle of names count as absent, so it is acyclic by construction.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: BTreeMap<Digest, Node>,
+    parents: BTreeMap<Digest, BTreeSet<Digest>>,
+    replaced: BTreeSet<Digest>,
+}
+
+impl Graph {
+    /// Builds the graph from its nodes in any order; doubles by digest count once.
+    ///
+    /// O(V + E), plus O(V log V) where names are bare.
+    pub fn build(nodes: impl IntoIterator<Item = Node>) -> Graph {
+        let nodes: BTreeMap<Digest, Node> = nodes.into_iter().map(|node| (node.sealed.digest, node)).collect();
+        let bearers = if nodes.values().all(|node| node.late.is_empty()) { None } else { Some(bearers(&nodes)) };
+        let mut parents = BTreeMap::new();
+        for (digest, node) in &nodes {
+            let mut edges: BTreeSet<Digest> = node.edges.iter().copied().filter(|d| nodes.contains_key(d)).collect();
+            if let Some(bearers) = &bearers {
+                for name in &node.late {
+                    edges.extend(stands_for(name, bearers, &nodes));
+                }
+            }
+            parents.insert(*digest, edges);
+        }
+        if bearers.is_some() || parents.iter().any(|(digest, edges)| edges.contains(digest)) {
+            drop_cycles(&mut parents);
+        }
+        let replaced = parents.values().flatten().copied().collect();
+        Graph { nodes, parents, replaced }
+    }
+
+    /// Records that no edge points at, in the order of their digests.
+    pub fn heads(&self) -> Vec<&Node> {
+        self.nodes.values().filter(|node| !self.replaced.contains(&node.sealed.digest)).collect()
+    }
+
+    /// The record with the smallest rank: its type is the id's type.
+    pub fn eldest(&self) -> Option<&Node> {
+        self.nodes.values().min_by(|a, b| super::by_rank(a, b))
+    }
+
+    /// One node.
+    pub fn node(&self, digest: &Digest) -> Option<&Node> {
+        self.nodes.get(digest)
+    }
+
+    /// The nodes that this one replaces and that are held.
+    pub fn parents<'g>(&'g self, digest: &Digest) -> impl Iterator<Item = &'g Digest> + use<'g> {
+        self.parents.get(digest).into_iter().flatten()
+    }
+
+    /// All nodes, in the order of their digests.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// Whether it holds no record at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The given nodes and all their ancestors.
+    pub fn with_ancestors(&self, from: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<Digest> = from.into_iter().collect();
+        while let Some(digest) = open.pop() {
+            if seen.insert(digest) {
+                open.extend(self.parents(&digest));
+            }
+        }
+        seen
+    }
+
+    /// Names that records give as parents and that stand for nothing held.
+    pub fn missing_parents(&self) -> Vec<Version> {
+        let bearers = bearers(&self.nodes);
+        let mut missing = BTreeSet::new();
+        for node in self.nodes.values() {
+            for parent in &node.sealed.record.parents {
+                let held = match parent.digest {
+                    Some(digest) => self.nodes.contains_key(&digest),
+                    // A bare name is held if some edge that is not given by digest explains it.
+                    None => !node.late.contains(&parent.version) || self.explains(node, &parent.version, &bearers),
+                };
+                if !held {
+                    missing.insert(parent.version.clone());
+                }
+            }
+            for digest in &node.edges {
+                if !self.nodes.contains_key(digest)
+                    && !node.sealed.record.parents.iter().any(|parent| parent.digest.as_ref() == Some(digest))
+                {
+                    // Resolved elsewhere to a record that has not come yet: its name is all we have of it.
+                    missing.extend(
+                        node.sealed.record.parents.iter().filter(|p| p.digest.is_none()).map(|p| p.version.clone()),
+                    );
+                }
+            }
+        }
+        missing.into_iter().collect()
+    }
+
+    fn explains(&self, node: &Node, name: &Version, bearers: &BTreeMap<&Version, Vec<Digest>>) -> bool {
+        !stands_for(name, bearers, &self.nodes).is_empty()
+            || node.edges.iter().any(|d| self.nodes.get(d).is_some_and(|n| n.sealed.record.version == *name))
+    }
+}
+
+fn bearers(nodes: &BTreeMap<Digest, Node>) -> BTreeMap<&Version, Vec<Digest>> {
+    let mut bearers: BTreeMap<&Version, Vec<Digest>> = BTreeMap::new();
+    for (digest, node) in nodes {
+        bearers.entry(&node.sealed.record.version).or_default().push(*digest);
+    }
+    bearers
+}
+
+/// What a bare name stands for among these nodes: the one that bears it, none if several do; for a computed version,
+/// the heads that it names.
+fn stands_for(
+    name: &Version,
+    bearers: &BTreeMap<&Version, Vec<Digest>>,
+    nodes: &BTreeMap<Digest, Node>,
+) -> Vec<Digest> {
+    match bearers.get(name).map(Vec::as_slice) {
+        Some([only]) => vec![*only],
+        Some(_) => Vec::new(),
+        None => named_heads(name).iter().filter_map(|prefix| only_with_prefix(*prefix, nodes)).collect(),
+    }
+}
+
+fn only_with_prefix(prefix: [u8; 4], nodes: &BTreeMap<Digest, Node>) -> Option<Digest> {
+    let mut from = [0; 32];
+    from[..4].copy_from_slice(&prefix);
+    let mut matching = nodes.range(Digest(from)..).take_while(|(digest, _)| digest.0[..4] == prefix);
+    let (only, _) = matching.next()?;
+    matching.next().is_none().then_some(*only)
+}
+
+/// Takes out every edge whose two ends lie in one strongly connected component (Tarjan 1972, without recursion).
+fn drop_cycles(parents: &mut BTreeMap<Digest, BTreeSet<Digest>>) {
+    let component = components(parents);
+    for (digest, edges) in parents.iter_mut() {
+        edges.retain(|parent| component[parent] != component[digest]);
+    }
+}
+
+fn components(parents: &BTreeMap<Digest, BTreeSet<Digest>>) -> BTreeMap<Digest, usize> {
+    let mut index: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut low: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut component: BTreeMap<Digest, usize> = BTreeMap::new();
+    let (mut stack, mut count) = (Vec::new(), 0);
+    for root in parents.keys() {
+        if index.contains_key(root) {
+            continue;
+        }
+        // Each frame: a node and its edges still to follow.
+        let mut frames: Vec<(Digest, Vec<Digest>)> = vec![(*root, parents[root].iter().copied().collect())];
+        index.insert(*root, index.len());
+        low.insert(*root, index[root]);
+        stack.push(*root);
+        while let Some((node, open)) = frames.last_mut() {
+            let node = *node;
+            if let Some(next) = open.pop() {
+                if !index.contains_key(&next) {
+                    index.insert(next, index.len());
+                    low.insert(next, index[&next]);
+                    stack.push(next);
+                    frames.push((next, parents[&next].iter().copied().collect()));
+                } else if !component.contains_key(&next) {
+                    low.insert(node, low[&node].min(index[&next]));
+                }
+            } else {
+                frames.pop();
+                if let Some((above, _)) = frames.last() {
+                    low.insert(*above, low[above].min(low[&node]));
+                }
+                if low[&node] == index[&node] {
+                    while let Some(member) = stack.pop() {
+                        component.insert(member, count);
+                        if member == node {
+                            break;
+                        }
+                    }
+                    count += 1;
+                }
+            }
+        }
+    }
+    component
+}
