@@ -85,13 +85,18 @@ impl Clock {
 
     /// Whether `other` holds something that this one does not.
     pub fn lacks(&self, other: &Clock) -> bool {
-        other.0.iter().any(|(replica, point)| self.sequence(replica) < point.sequence)
+        other
+            .0
+            .iter()
+            .any(|(replica, point)| self.sequence(replica) < point.sequence)
     }
 
     /// Replicas whose component stands at the same sequence with another check: forks seen at a glance.
     pub fn forks(&self, other: &Clock) -> Vec<ReplicaId> {
         let differs = |replica: &&ReplicaId| match (self.0.get(*replica), other.0.get(*replica)) {
-            (Some(a), Some(b)) => a.sequence == b.sequence && matches!((a.check, b.check), (Some(x), Some(y)) if x != y),
+            (Some(a), Some(b)) => {
+                a.sequence == b.sequence && matches!((a.check, b.check), (Some(x), Some(y)) if x != y)
+            }
             _ => false,
         };
         self.0.keys().filter(differs).copied().collect()
@@ -115,7 +120,12 @@ impl Clock {
 
 impl FromIterator<(ReplicaId, Point)> for Clock {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, Point)>>(points: I) -> Clock {
-        Clock(points.into_iter().filter(|(_, point)| point.sequence > 0).collect())
+        Clock(
+            points
+                .into_iter()
+                .filter(|(_, point)| point.sequence > 0)
+                .collect(),
+        )
     }
 }
 
@@ -127,7 +137,15 @@ mod tests {
     fn clock(points: &[(u8, u64)]) -> Clock {
         points
             .iter()
-            .map(|(replica, sequence)| (ReplicaId([*replica; 16]), Point { sequence: *sequence, check: None }))
+            .map(|(replica, sequence)| {
+                (
+                    ReplicaId([*replica; 16]),
+                    Point {
+                        sequence: *sequence,
+                        check: None,
+                    },
+                )
+            })
             .collect()
     }
 
@@ -152,7 +170,10 @@ mod tests {
         b.set(replica, 5, Some(Check([2; 8])));
         assert_eq!(a.forks(&b), vec![replica]);
         b.set(replica, 6, Some(Check([2; 8])));
-        assert!(a.forks(&b).is_empty(), "a longer chain may hold ours: only its entries can tell");
+        assert!(
+            a.forks(&b).is_empty(),
+            "a longer chain may hold ours: only its entries can tell"
+        );
     }
 
     proptest! {

@@ -48,7 +48,9 @@ impl Strategy {
     }
 
     fn parse(name: &str) -> Option<Strategy> {
-        [Strategy::Merge, Strategy::LastWriteWins, Strategy::Manual].into_iter().find(|s| s.name() == name)
+        [Strategy::Merge, Strategy::LastWriteWins, Strategy::Manual]
+            .into_iter()
+            .find(|s| s.name() == name)
     }
 }
 
@@ -64,7 +66,7 @@ pub struct EdgeRule {
 }
 
 /// A checked manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// What it describes, as `house`.
     pub name: String,
@@ -74,6 +76,20 @@ pub struct Manifest {
     relationships: BTreeMap<String, EdgeRule>,
     sources: BTreeSet<String>,
     default: Strategy,
+}
+
+impl Default for Manifest {
+    /// What holds before a home is founded: no types, field merges.
+    fn default() -> Manifest {
+        Manifest {
+            name: String::new(),
+            semantics: SEMANTICS,
+            entities: BTreeMap::new(),
+            relationships: BTreeMap::new(),
+            sources: BTreeSet::new(),
+            default: Strategy::default(),
+        }
+    }
 }
 
 /// Why a manifest was refused.
@@ -89,9 +105,16 @@ impl Manifest {
     /// Reads a manifest from the content of a policy record, which has the shape of `config/domains/*.toml`.
     pub fn from_content(content: &Map) -> Result<Manifest, ManifestError> {
         let section = |key: &str| content.get(key).and_then(Value::as_map);
-        let Some(domain) = section("domain") else { return bad("the section [domain] is missing") };
-        let Some(name) = domain.get("name").and_then(Value::as_text) else { return bad("domain.name is missing") };
-        let semantics = domain.get("semantics").and_then(Value::as_int).unwrap_or(SEMANTICS);
+        let Some(domain) = section("domain") else {
+            return bad("the section [domain] is missing");
+        };
+        let Some(name) = domain.get("name").and_then(Value::as_text) else {
+            return bad("domain.name is missing");
+        };
+        let semantics = domain
+            .get("semantics")
+            .and_then(Value::as_int)
+            .unwrap_or(SEMANTICS);
         let sources = match domain.get("source_types") {
             None => BTreeSet::new(),
             Some(value) => words(value, "domain.source_types")?,
@@ -113,7 +136,9 @@ impl Manifest {
         }
         let mut relationships = BTreeMap::new();
         for (relationship_type, rule) in section("relationship").into_iter().flatten() {
-            let Some(rule) = rule.as_map() else { return bad(format!("relationship.{relationship_type} is no table")) };
+            let Some(rule) = rule.as_map() else {
+                return bad(format!("relationship.{relationship_type} is no table"));
+            };
             let rule = EdgeRule {
                 from: ends(rule.get("from"), relationship_type)?,
                 to: ends(rule.get("to"), relationship_type)?,
@@ -124,7 +149,14 @@ impl Manifest {
         if entities.is_empty() {
             return bad("it names no entity types: add [entity.NAME] tables");
         }
-        Ok(Manifest { name: name.to_owned(), semantics, entities, relationships, sources, default })
+        Ok(Manifest {
+            name: name.to_owned(),
+            semantics,
+            entities,
+            relationships,
+            sources,
+            default,
+        })
     }
 
     /// How conflicts of this type are decided; relationships and unknown types take the default.
@@ -132,32 +164,47 @@ impl Manifest {
         if self.semantics != SEMANTICS {
             return Strategy::Manual; // last write, marked: we do not know what the rules mean
         }
-        entity_type.and_then(|name| self.entities.get(name)).copied().unwrap_or(self.default)
+        entity_type
+            .and_then(|name| self.entities.get(name))
+            .copied()
+            .unwrap_or(self.default)
     }
 
     /// What the door checks of a client's record by itself: a pure function of record and manifest.
     pub fn check(&self, record: &Record) -> Result<(), RecordError> {
         let refuse = |code, detail| Err(RecordError { code, detail });
         match &record.kind {
-            Kind::Entity { entity_type, .. } if is_reserved(entity_type) => {
-                refuse("reserved_type", format!("entities of type {entity_type} are written by hubs only"))
-            }
+            Kind::Entity { entity_type, .. } if is_reserved(entity_type) => refuse(
+                "reserved_type",
+                format!("entities of type {entity_type} are written by hubs only"),
+            ),
             Kind::Entity { entity_type, .. } if !self.entities.contains_key(entity_type) => {
                 let known: Vec<&str> = self.entities.keys().map(String::as_str).collect();
-                let detail = format!("unknown entity type {entity_type:?}; this home knows {}", known.join(", "));
+                let detail = format!(
+                    "unknown entity type {entity_type:?}; this home knows {}",
+                    known.join(", ")
+                );
                 refuse("unknown_entity_type", detail)
             }
-            Kind::Entity { source_type: Some(source), .. }
-                if !self.sources.is_empty() && !self.sources.contains(source) =>
-            {
+            Kind::Entity {
+                source_type: Some(source),
+                ..
+            } if !self.sources.is_empty() && !self.sources.contains(source) => {
                 let known: Vec<&str> = self.sources.iter().map(String::as_str).collect();
-                refuse("unknown_source_type", format!("unknown source type {source:?}; known are {}", known.join(", ")))
+                refuse(
+                    "unknown_source_type",
+                    format!("unknown source type {source:?}; known are {}", known.join(", ")),
+                )
             }
             Kind::Entity { .. } if is_reserved(record.id.as_str()) => {
                 refuse("reserved_type", format!("the id {} is reserved", record.id))
             }
             Kind::Entity { .. } => Ok(()),
-            Kind::Relationship { from, relationship_type, .. } => match self.relationships.get(relationship_type) {
+            Kind::Relationship {
+                from,
+                relationship_type,
+                ..
+            } => match self.relationships.get(relationship_type) {
                 None => {
                     let known: Vec<&str> = self.relationships.keys().map(String::as_str).collect();
                     let detail = format!(
@@ -179,15 +226,28 @@ impl Manifest {
     }
 
     /// Whether the ends fit, where their types are known.
-    pub fn check_ends(&self, relationship_type: &str, from: Option<&str>, to: Option<&str>) -> Result<(), RecordError> {
-        let Some(rule) = self.relationships.get(relationship_type) else { return Ok(()) };
+    pub fn check_ends(
+        &self,
+        relationship_type: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(), RecordError> {
+        let Some(rule) = self.relationships.get(relationship_type) else {
+            return Ok(());
+        };
         for (end, actual, allowed) in [("start from", from, &rule.from), ("end at", to, &rule.to)] {
             if let (Some(actual), Some(allowed)) = (actual, allowed)
                 && !allowed.contains(actual)
             {
                 let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-                let detail = format!("{relationship_type} cannot {end} a {actual}, only {}", allowed.join(", "));
-                return Err(RecordError { code: "endpoint_type", detail });
+                let detail = format!(
+                    "{relationship_type} cannot {end} a {actual}, only {}",
+                    allowed.join(", ")
+                );
+                return Err(RecordError {
+                    code: "endpoint_type",
+                    detail,
+                });
             }
         }
         Ok(())
@@ -195,7 +255,9 @@ impl Manifest {
 
     /// Whether a thing has at most one relationship of this type.
     pub fn is_single(&self, relationship_type: &str) -> bool {
-        self.relationships.get(relationship_type).is_some_and(|rule| rule.single)
+        self.relationships
+            .get(relationship_type)
+            .is_some_and(|rule| rule.single)
     }
 }
 
@@ -208,8 +270,16 @@ fn strategy(value: &Value, whose: &str) -> Result<Strategy, ManifestError> {
 
 fn words(value: &Value, whose: &str) -> Result<BTreeSet<String>, ManifestError> {
     let list = value.as_list().unwrap_or_default();
-    let words: BTreeSet<String> = list.iter().filter_map(Value::as_text).map(str::to_owned).collect();
-    if words.is_empty() { bad(format!("{whose} must be a list of names")) } else { Ok(words) }
+    let words: BTreeSet<String> = list
+        .iter()
+        .filter_map(Value::as_text)
+        .map(str::to_owned)
+        .collect();
+    if words.is_empty() {
+        bad(format!("{whose} must be a list of names"))
+    } else {
+        Ok(words)
+    }
 }
 
 fn ends(value: Option<&Value>, whose: &str) -> Result<Option<BTreeSet<String>>, ManifestError> {

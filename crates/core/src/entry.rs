@@ -71,23 +71,40 @@ impl Entry {
         let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
         put("replica", Value::Text(self.dot.replica.to_string()));
         put("sequence", Value::Int(self.dot.sequence as i64));
-        put("digests", Value::List(self.stamps.iter().map(|s| digest_value(&s.digest)).collect()));
-        put("order_times", Value::List(self.stamps.iter().map(|s| Value::Int(s.order_time.0 as i64)).collect()));
+        put(
+            "digests",
+            Value::List(self.stamps.iter().map(|s| digest_value(&s.digest)).collect()),
+        );
+        put(
+            "order_times",
+            Value::List(
+                self.stamps
+                    .iter()
+                    .map(|s| Value::Int(s.order_time.0 as i64))
+                    .collect(),
+            ),
+        );
         if self.stamps.iter().any(|stamp| !stamp.resolved.is_empty()) {
             let names = |name: &Vec<Digest>| Value::List(name.iter().map(digest_value).collect());
             let record = |stamp: &Stamp| Value::List(stamp.resolved.iter().map(names).collect());
             put("parents", Value::List(self.stamps.iter().map(record).collect()));
         }
         if let Some((sequence, hash)) = &self.prev {
-            put("prev", Value::List(vec![Value::Int(*sequence as i64), digest_value(hash)]));
+            put(
+                "prev",
+                Value::List(vec![Value::Int(*sequence as i64), digest_value(hash)]),
+            );
         }
         if let Some(genesis) = &self.genesis {
             put("home_id", Value::Text(genesis.home_id.to_string()));
             put("hub_id", Value::Text(genesis.hub_id.to_string()));
             put("life", Value::Int(genesis.life as i64));
             if let Some((replica, sequence, hash)) = &genesis.earlier {
-                let earlier =
-                    vec![Value::Text(replica.to_string()), Value::Int(*sequence as i64), digest_value(hash)];
+                let earlier = vec![
+                    Value::Text(replica.to_string()),
+                    Value::Int(*sequence as i64),
+                    digest_value(hash),
+                ];
                 put("earlier", Value::List(earlier));
             }
         }
@@ -130,12 +147,18 @@ impl Entry {
             let resolved = match &parents {
                 None => Vec::new(),
                 Some(list) => {
-                    let Some(names) = list[at].as_list() else { return bad("parents of a record are a list") };
+                    let Some(names) = list[at].as_list() else {
+                        return bad("parents of a record are a list");
+                    };
                     names.iter().map(digest_list).collect::<Result<_, _>>()?
                 }
             };
             let order_time = Micros(take_whole(Some(&order_times[at]), "order time")?);
-            stamps.push(Stamp { digest: take_digest(digest)?, order_time, resolved });
+            stamps.push(Stamp {
+                digest: take_digest(digest)?,
+                order_time,
+                resolved,
+            });
         }
         let prev = match map.remove("prev") {
             None => None,
@@ -151,14 +174,30 @@ impl Entry {
             None => Some(take_genesis(&mut map)?),
             Some(_) => None,
         };
-        Ok(Entry { dot: Dot { replica, sequence }, prev, genesis, stamps, extra: map })
+        Ok(Entry {
+            dot: Dot { replica, sequence },
+            prev,
+            genesis,
+            stamps,
+            extra: map,
+        })
     }
 }
 
 fn take_genesis(map: &mut Map) -> Result<Genesis, EntryError> {
-    let text = |value: Option<Value>| value.as_ref().and_then(Value::as_text).unwrap_or_default().to_owned();
-    let Ok(home_id) = text(map.remove("home_id")).parse() else { return bad("first entry without home_id") };
-    let Ok(hub_id) = text(map.remove("hub_id")).parse() else { return bad("first entry without hub_id") };
+    let text = |value: Option<Value>| {
+        value
+            .as_ref()
+            .and_then(Value::as_text)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let Ok(home_id) = text(map.remove("home_id")).parse() else {
+        return bad("first entry without home_id");
+    };
+    let Ok(hub_id) = text(map.remove("hub_id")).parse() else {
+        return bad("first entry without hub_id");
+    };
     let life = take_whole(map.remove("life").as_ref(), "life")?;
     let earlier = match map.remove("earlier") {
         None => None,
@@ -169,7 +208,12 @@ fn take_genesis(map: &mut Map) -> Result<Genesis, EntryError> {
         )),
         Some(_) => return bad("earlier is a list of replica, sequence and hash"),
     };
-    Ok(Genesis { home_id, hub_id, life, earlier })
+    Ok(Genesis {
+        home_id,
+        hub_id,
+        life,
+        earlier,
+    })
 }
 
 fn take_replica(value: Option<&Value>) -> Result<ReplicaId, EntryError> {
@@ -230,7 +274,11 @@ impl Sealed {
     pub fn new(record: Record) -> Sealed {
         let bytes = record.canonical();
         let digest = Digest::of(&bytes);
-        Sealed { record, bytes, digest }
+        Sealed {
+            record,
+            bytes,
+            digest,
+        }
     }
 }
 
@@ -254,12 +302,24 @@ impl Bundle {
     pub fn seal(entry: Entry, records: Vec<Arc<Sealed>>) -> Bundle {
         let bytes = entry.canonical();
         let hash = Digest::of(&bytes);
-        Bundle { entry, bytes, hash, signature: None, records }
+        Bundle {
+            entry,
+            bytes,
+            hash,
+            signature: None,
+            records,
+        }
     }
 
     /// Its size on the wire, roughly: what pages and windows are counted in.
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.records.iter().map(|sealed| sealed.bytes.len() + 8).sum::<usize>() + 64
+        self.bytes.len()
+            + self
+                .records
+                .iter()
+                .map(|sealed| sealed.bytes.len() + 8)
+                .sum::<usize>()
+            + 64
     }
 }
 
@@ -270,7 +330,10 @@ mod tests {
 
     fn first() -> Entry {
         Entry {
-            dot: Dot { replica: ReplicaId([1; 16]), sequence: 1 },
+            dot: Dot {
+                replica: ReplicaId([1; 16]),
+                sequence: 1,
+            },
             prev: None,
             genesis: Some(Genesis {
                 home_id: HomeId(Uuid::from_u128(2)),
@@ -291,19 +354,40 @@ mod tests {
     fn an_entry_reads_back_and_its_hash_is_fixed() {
         let entry = first();
         assert_eq!(Entry::from_canonical(&entry.canonical()).unwrap(), entry);
-        assert_eq!(Digest::of(&entry.canonical()).to_string(), "4914d05fdd3168c9501bf01bb6017463b07d30d4fbe8afa14726c1ecbe500de7");
-        let mut second = Entry { prev: Some((1, Digest([6; 32]))), genesis: None, ..first() };
+        assert_eq!(
+            Digest::of(&entry.canonical()).to_string(),
+            "4914d05fdd3168c9501bf01bb6017463b07d30d4fbe8afa14726c1ecbe500de7"
+        );
+        let mut second = Entry {
+            prev: Some((1, Digest([6; 32]))),
+            genesis: None,
+            ..first()
+        };
         second.dot.sequence = 1_001;
         second.extra.insert("x_later".to_owned(), Value::Int(1));
-        assert_eq!(Entry::from_canonical(&second.canonical()).unwrap(), second, "unknown fields stay");
+        assert_eq!(
+            Entry::from_canonical(&second.canonical()).unwrap(),
+            second,
+            "unknown fields stay"
+        );
     }
 
     #[test]
     fn entries_that_claim_the_impossible_are_refused() {
-        let mut backwards = Entry { prev: Some((1, Digest([6; 32]))), genesis: None, ..first() };
-        assert!(Entry::from_canonical(&backwards.canonical()).is_err(), "prev at its own place");
+        let mut backwards = Entry {
+            prev: Some((1, Digest([6; 32]))),
+            genesis: None,
+            ..first()
+        };
+        assert!(
+            Entry::from_canonical(&backwards.canonical()).is_err(),
+            "prev at its own place"
+        );
         backwards.prev = None;
-        assert!(Entry::from_canonical(&backwards.canonical()).is_err(), "a first entry without genesis");
+        assert!(
+            Entry::from_canonical(&backwards.canonical()).is_err(),
+            "a first entry without genesis"
+        );
         assert!(Entry::from_canonical(&[0x80]).is_err());
         assert!(Entry::from_canonical(&[0xc1]).is_err());
     }

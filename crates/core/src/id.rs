@@ -203,11 +203,16 @@ impl fmt::Debug for ReplicaId {
 impl FromStr for ReplicaId {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let malformed = NameError::Malformed { what: "replica", form: "26 characters of lower-case base32" };
+        let malformed = NameError::Malformed {
+            what: "replica",
+            form: "26 characters of lower-case base32",
+        };
         if text.len() != 26 {
             return Err(malformed);
         }
-        let bytes = base32_lower().decode(text.as_bytes()).map_err(|_| malformed.clone())?;
+        let bytes = base32_lower()
+            .decode(text.as_bytes())
+            .map_err(|_| malformed.clone())?;
         bytes.try_into().map(ReplicaId).map_err(|_| malformed)
     }
 }
@@ -241,7 +246,12 @@ mod tests {
     #[test]
     fn bounds_are_refused_with_the_bound_in_the_message() {
         assert!(Id::new("").unwrap_err().to_string().contains("1 to 64"));
-        assert!(Id::new(&"x".repeat(65)).unwrap_err().to_string().contains("at most 64"));
+        assert!(
+            Id::new(&"x".repeat(65))
+                .unwrap_err()
+                .to_string()
+                .contains("at most 64")
+        );
         assert!(Id::new(&"x".repeat(64)).is_ok());
         assert!(Version::new(&"v".repeat(256)).is_err());
     }
@@ -252,13 +262,19 @@ mod tests {
         let text = replica.to_string();
         assert_eq!(text.len(), 26);
         assert_eq!(text.parse::<ReplicaId>().unwrap(), replica);
-        assert!("A".repeat(26).parse::<ReplicaId>().is_err(), "upper case is another name");
+        assert!(
+            "A".repeat(26).parse::<ReplicaId>().is_err(),
+            "upper case is another name"
+        );
     }
 
     #[test]
     fn a_single_relationship_has_one_id_per_thing_and_type() {
         let lamp = Id::new("lamp").unwrap();
-        assert_eq!(Id::single(&lamp, "located_in").as_str(), "7dde8d25-8bc8-5777-892b-492f50cb938b");
+        assert_eq!(
+            Id::single(&lamp, "located_in").as_str(),
+            "7dde8d25-8bc8-5777-892b-492f50cb938b"
+        );
         assert_ne!(Id::single(&lamp, "located_in"), Id::single(&lamp, "part_of"));
     }
 }

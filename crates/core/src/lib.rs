@@ -17,11 +17,11 @@
 //! | one machine each | [`storage`] · [`reconcile`] · [`conflict`] · [`peers`] |
 //! | the hub as a whole | [`node`]: mail, effects, routing: the only place that knows all rooms |
 
-pub mod id;
 pub mod hash;
+pub mod id;
+pub mod limits;
 pub mod rng;
 pub mod time;
-pub mod limits;
 
 pub mod value;
 
@@ -31,4 +31,5 @@ pub mod record;
 pub mod domain;
 pub mod entry;
 
+pub mod store;
 pub mod view;

@@ -72,7 +72,10 @@ pub struct RecordError {
 }
 
 fn refuse<T>(code: &'static str, detail: impl Into<String>) -> Result<T, RecordError> {
-    Err(RecordError { code, detail: detail.into() })
+    Err(RecordError {
+        code,
+        detail: detail.into(),
+    })
 }
 
 impl Record {
@@ -104,7 +107,11 @@ impl Record {
         put("id", self.id.as_str().into());
         put("version", self.version.as_str().into());
         match &self.kind {
-            Kind::Entity { entity_type, name, source_type } => {
+            Kind::Entity {
+                entity_type,
+                name,
+                source_type,
+            } => {
                 put("entity_type", entity_type.as_str().into());
                 if let Some(name) = name {
                     put("name", name.as_str().into());
@@ -114,7 +121,11 @@ impl Record {
                 }
                 put("content", Value::Map(self.content.clone()));
             }
-            Kind::Relationship { from, to, relationship_type } => {
+            Kind::Relationship {
+                from,
+                to,
+                relationship_type,
+            } => {
                 put("from_entity_id", from.as_str().into());
                 put("to_entity_id", to.as_str().into());
                 put("relationship_type", relationship_type.as_str().into());
@@ -135,7 +146,9 @@ impl Record {
         let mut map = self.fields();
         if !self.parents.is_empty() {
             let parents = self.parents.iter().map(|parent| {
-                let digest = parent.digest.map_or(Value::Null, |digest| Value::Text(digest.to_string()));
+                let digest = parent
+                    .digest
+                    .map_or(Value::Null, |digest| Value::Text(digest.to_string()));
                 Value::List(vec![parent.version.as_str().into(), digest])
             });
             map.insert("parents".to_owned(), Value::List(parents.collect()));
@@ -147,9 +160,13 @@ impl Record {
     /// one record has one digest.
     pub fn from_canonical(bytes: &[u8], limits: &Limits) -> Result<Record, RecordError> {
         let budget = value::Budget::new(limits.depth_max + 2, limits.elements_max);
-        let value = value::decode_msgpack(bytes, &budget)
-            .map_err(|refusal| RecordError { code: refusal.code, detail: refusal.detail })?;
-        let Value::Map(mut map) = value else { return refuse("malformed", "a record is a map") };
+        let value = value::decode_msgpack(bytes, &budget).map_err(|refusal| RecordError {
+            code: refusal.code,
+            detail: refusal.detail,
+        })?;
+        let Value::Map(mut map) = value else {
+            return refuse("malformed", "a record is a map");
+        };
         let parents = match map.remove("parents") {
             None => Vec::new(),
             Some(Value::List(list)) => list.iter().map(canonical_parent).collect::<Result<_, _>>()?,
@@ -164,20 +181,37 @@ impl Record {
     }
 
     /// Reads what a client sends: an entity or a relationship as INTERFACE has it. `deleted` adds to the field.
-    pub fn from_wire(mut map: Map, entity: bool, deleted: bool, limits: &Limits) -> Result<Record, RecordError> {
+    pub fn from_wire(
+        mut map: Map,
+        entity: bool,
+        deleted: bool,
+        limits: &Limits,
+    ) -> Result<Record, RecordError> {
         map.retain(|_, value| *value != Value::Null);
-        for reserved in ["parents", "digest"].iter().chain(if entity { &[][..] } else { &["entity_type"] }) {
+        for reserved in ["parents", "digest"]
+            .iter()
+            .chain(if entity { &[][..] } else { &["entity_type"] })
+        {
             if map.contains_key(*reserved) {
-                return refuse("reserved_field", format!("the field {reserved} is the protocol's own: rename it"));
+                return refuse(
+                    "reserved_field",
+                    format!("the field {reserved} is the protocol's own: rename it"),
+                );
             }
         }
         let versions = take_list(&mut map, "parent_versions")?;
         let digests = take_list(&mut map, "parent_digests")?;
         if versions.len().max(digests.len()) > limits.parents_max {
-            return refuse("limit_parents", format!("more than {} parents", limits.parents_max));
+            return refuse(
+                "limit_parents",
+                format!("more than {} parents", limits.parents_max),
+            );
         }
         if !digests.is_empty() && digests.len() != versions.len() {
-            return refuse("malformed", "parent_digests must have as many items as parent_versions");
+            return refuse(
+                "malformed",
+                "parent_digests must have as many items as parent_versions",
+            );
         }
         let mut parents = Vec::with_capacity(versions.len());
         for (at, version) in versions.iter().enumerate() {
@@ -200,14 +234,21 @@ impl Record {
         let record = read(map, entity, parents)?;
         let content = value::canonical(&record.content);
         if content.len() > limits.content_bytes_max {
-            let detail = format!("content has {} bytes; at most {} are allowed", content.len(), limits.content_bytes_max);
+            let detail = format!(
+                "content has {} bytes; at most {} are allowed",
+                content.len(),
+                limits.content_bytes_max
+            );
             return refuse("limit_content", detail);
         }
         match checksum {
             None => {}
             Some(Value::Text(text)) if Digest::parse(&text) == Some(Digest::of(&content)) => {}
             Some(_) => {
-                let detail = format!("checksum does not fit the content, whose SHA-256 is {}", Digest::of(&content));
+                let detail = format!(
+                    "checksum does not fit the content, whose SHA-256 is {}",
+                    Digest::of(&content)
+                );
                 return refuse("checksum_mismatch", detail);
             }
         }
@@ -220,7 +261,10 @@ impl Record {
         let versions = self.parents.iter().map(|parent| parent.version.as_str().into());
         map.insert("parent_versions".to_owned(), Value::List(versions.collect()));
         if self.parents.iter().any(|parent| parent.digest.is_some()) {
-            let digests = self.parents.iter().map(|p| p.digest.map_or(Value::Null, |d| Value::Text(d.to_string())));
+            let digests = self
+                .parents
+                .iter()
+                .map(|p| p.digest.map_or(Value::Null, |d| Value::Text(d.to_string())));
             map.insert("parent_digests".to_owned(), Value::List(digests.collect()));
         }
         map.insert("deleted".to_owned(), Value::Bool(self.deleted));
@@ -231,7 +275,10 @@ impl Record {
 }
 
 fn malformed(error: &crate::id::NameError) -> RecordError {
-    RecordError { code: "malformed", detail: error.to_string() }
+    RecordError {
+        code: "malformed",
+        detail: error.to_string(),
+    }
 }
 
 fn hex_digest(value: &Value) -> Result<Digest, RecordError> {
@@ -266,9 +313,10 @@ fn take_text(map: &mut Map, key: &str, max: usize) -> Result<Option<String>, Rec
     match map.remove(key) {
         None => Ok(None),
         Some(Value::Text(text)) if text.len() <= max => Ok(Some(text)),
-        Some(Value::Text(text)) => {
-            refuse("malformed", format!("{key} has {} bytes; at most {max} are allowed", text.len()))
-        }
+        Some(Value::Text(text)) => refuse(
+            "malformed",
+            format!("{key} has {} bytes; at most {max} are allowed", text.len()),
+        ),
         Some(other) => refuse("malformed", format!("{key} is {}, not a string", other.kind())),
     }
 }
@@ -282,14 +330,19 @@ fn need_text(map: &mut Map, key: &str, max: usize) -> Result<String, RecordError
 
 fn need_id(map: &mut Map, key: &str) -> Result<Id, RecordError> {
     let text = need_text(map, key, usize::MAX)?;
-    Id::new(&text).map_err(|error| RecordError { code: "malformed", detail: format!("{key}: {error}") })
+    Id::new(&text).map_err(|error| RecordError {
+        code: "malformed",
+        detail: format!("{key}: {error}"),
+    })
 }
 
 fn read(mut map: Map, entity: bool, parents: Vec<Parent>) -> Result<Record, RecordError> {
     let id = need_id(&mut map, "id")?;
     let version = take_text(&mut map, "version", usize::MAX)?.unwrap_or_default();
-    let version = Version::new(&version)
-        .map_err(|error| RecordError { code: "bad_version", detail: error.to_string() })?;
+    let version = Version::new(&version).map_err(|error| RecordError {
+        code: "bad_version",
+        detail: error.to_string(),
+    })?;
     let kind = if entity {
         Kind::Entity {
             entity_type: need_text(&mut map, "entity_type", WORD_BYTES_MAX)?,
@@ -315,7 +368,16 @@ fn read(mut map: Map, entity: bool, parents: Vec<Parent>) -> Result<Record, Reco
         Some(Value::Map(content)) => content,
         Some(other) => return refuse("malformed", format!("{free} is {}, not a map", other.kind())),
     };
-    Ok(Record { id, version, kind, user_id, parents, deleted, content, extra: map })
+    Ok(Record {
+        id,
+        version,
+        kind,
+        user_id,
+        parents,
+        deleted,
+        content,
+        extra: map,
+    })
 }
 
 #[cfg(test)]

@@ -20,13 +20,18 @@ fn mix(mut z: u64) -> u64 {
 impl Rng {
     /// The stream named `stream` of `seed`, from its beginning.
     pub fn new(seed: u64, stream: u64) -> Rng {
-        Rng { key: mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ mix(stream)), index: 0 }
+        Rng {
+            key: mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ mix(stream)),
+            index: 0,
+        }
     }
 
     /// The next 64 bits.
     pub fn draw(&mut self) -> u64 {
         self.index = self.index.wrapping_add(1);
-        mix(self.key.wrapping_add(self.index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        mix(self
+            .key
+            .wrapping_add(self.index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
     /// A number below `bound` (which must not be 0), with a bias below 2^-32 for small bounds.

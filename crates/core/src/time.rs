@@ -89,7 +89,11 @@ pub fn edit_time(version: &str) -> Option<Micros> {
     let date = version.as_bytes().iter().position(|byte| *byte == b'T')?;
     let rest = &version[date..];
     let offset = rest.find(['+', '-', 'Z'])? + date;
-    let end = if version.as_bytes()[offset] == b'Z' { offset + 1 } else { offset + 6 };
+    let end = if version.as_bytes()[offset] == b'Z' {
+        offset + 1
+    } else {
+        offset + 6
+    };
     let time = DateTime::parse_from_rfc3339(version.get(..end)?).ok()?;
     let micros = u64::try_from(time.timestamp_micros()).unwrap_or(0);
     Some(Micros(micros).min(MICROS_MAX))
@@ -102,9 +106,18 @@ mod tests {
     #[test]
     fn edit_times_are_read_from_the_versions_that_clients_write() {
         let cases = [
-            ("2026-06-15T09:41:02.581234+00:00-000417-alice", Some(1_781_516_462_581_234)),
-            ("2026-06-15T09:41:02+00:00-000417-bob-smith", Some(1_781_516_462_000_000)),
-            ("2026-06-15T11:41:02.581234+02:00-1-x", Some(1_781_516_462_581_234)),
+            (
+                "2026-06-15T09:41:02.581234+00:00-000417-alice",
+                Some(1_781_516_462_581_234),
+            ),
+            (
+                "2026-06-15T09:41:02+00:00-000417-bob-smith",
+                Some(1_781_516_462_000_000),
+            ),
+            (
+                "2026-06-15T11:41:02.581234+02:00-1-x",
+                Some(1_781_516_462_581_234),
+            ),
             ("2026-06-15T09:41:02.581Z-mcp", Some(1_781_516_462_581_000)),
             ("1950-01-01T00:00:00.000000+00:00-000001-grandpa", Some(0)),
             ("v-1795375283624", None),
@@ -116,7 +129,10 @@ mod tests {
         for (version, expected) in cases {
             assert_eq!(edit_time(version).map(|micros| micros.0), expected, "{version}");
         }
-        assert_eq!(Micros(1_781_516_462_581_234).to_string(), "2026-06-15T09:41:02.581234+00:00");
+        assert_eq!(
+            Micros(1_781_516_462_581_234).to_string(),
+            "2026-06-15T09:41:02.581234+00:00"
+        );
     }
 
     #[test]
@@ -126,7 +142,10 @@ mod tests {
         assert_eq!(clock.tick(Micros(2_000)), Micros(2_000));
         let far = order_time(Some(MICROS_MAX), Micros(2_000), None);
         assert_eq!(far, Micros(2_000).plus(EPSILON));
-        assert_eq!(order_time(Some(Micros(1)), Micros(2_000), Some(Micros(9_000))), Micros(9_001));
+        assert_eq!(
+            order_time(Some(Micros(1)), Micros(2_000), Some(Micros(9_000))),
+            Micros(9_001)
+        );
         assert_eq!(order_time(None, Micros(2_000), None), Micros(2_000));
     }
 }

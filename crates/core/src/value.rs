@@ -195,7 +195,9 @@ impl<'de> Deserialize<'de> for Value {
     /// With the protocol's default budget; doors use [`decode`] to learn which bound was met.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         let limits = crate::limits::Limits::default();
-        Budget::new(limits.depth_max, limits.elements_max).seed().deserialize(deserializer)
+        Budget::new(limits.depth_max, limits.elements_max)
+            .seed()
+            .deserialize(deserializer)
     }
 }
 
@@ -229,7 +231,10 @@ impl Budget {
     }
 
     fn seed(&self) -> Seed<'_> {
-        Seed { budget: self, depth: 0 }
+        Seed {
+            budget: self,
+            depth: 0,
+        }
     }
 
     fn refuse<E: serde::de::Error>(&self, code: &'static str, detail: String) -> E {
@@ -244,7 +249,10 @@ impl Budget {
                 self.elements_left.set(left);
                 Ok(())
             }
-            None => Err(self.refuse("limit_elements", format!("more than {} values in one body", self.elements_max))),
+            None => Err(self.refuse(
+                "limit_elements",
+                format!("more than {} values in one body", self.elements_max),
+            )),
         }
     }
 }
@@ -253,7 +261,10 @@ impl Budget {
 pub fn decode<'de, D: Deserializer<'de>>(deserializer: D, budget: &Budget) -> Result<Value, Refusal> {
     budget.seed().deserialize(deserializer).map_err(|error| {
         let named = budget.refusal.borrow_mut().take();
-        named.unwrap_or_else(|| Refusal { code: "malformed", detail: error.to_string() })
+        named.unwrap_or_else(|| Refusal {
+            code: "malformed",
+            detail: error.to_string(),
+        })
     })
 }
 
@@ -266,7 +277,10 @@ pub fn decode_msgpack(bytes: &[u8], budget: &Budget) -> Result<Value, Refusal> {
     let used = cursor.position() as usize;
     if used != bytes.len() {
         let detail = format!("{} bytes follow the end of the message", bytes.len() - used);
-        return Err(Refusal { code: "malformed", detail });
+        return Err(Refusal {
+            code: "malformed",
+            detail,
+        });
     }
     Ok(value)
 }
@@ -279,7 +293,8 @@ struct Seed<'b> {
 impl Seed<'_> {
     fn number<E: serde::de::Error>(&self, number: f64) -> Result<Value, E> {
         Value::number(number).ok_or_else(|| {
-            let detail = format!("the number {number} is not finite, or whole and beyond ±2^53: write it as a string");
+            let detail =
+                format!("the number {number} is not finite, or whole and beyond ±2^53: write it as a string");
             self.budget.refuse("unsupported_value", detail)
         })
     }
@@ -349,18 +364,25 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, _bytes: &[u8]) -> Result<Value, E> {
-        let detail = "binary, or text that is not UTF-8: binaries go through /api/v2/blobs, text must be UTF-8";
+        let detail =
+            "binary, or text that is not UTF-8: binaries go through /api/v2/blobs, text must be UTF-8";
         Err(self.budget.refuse("unsupported_value", detail.to_owned()))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, _ext: D) -> Result<Value, D::Error> {
-        Err(self.budget.refuse("unsupported_value", "MessagePack extension types are not understood".to_owned()))
+        Err(self.budget.refuse(
+            "unsupported_value",
+            "MessagePack extension types are not understood".to_owned(),
+        ))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
         let mut list = Vec::new(); // never sized by what the sender declares
-        while let Some(value) = seq.next_element_seed(Seed { budget: self.budget, depth })? {
+        while let Some(value) = seq.next_element_seed(Seed {
+            budget: self.budget,
+            depth,
+        })? {
             list.push(value);
         }
         Ok(Value::List(list))
@@ -374,7 +396,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 let detail = format!("the key {:?} stands twice in one map", key.0);
                 return Err(self.budget.refuse("duplicate_key", detail));
             }
-            let value = entries.next_value_seed(Seed { budget: self.budget, depth })?;
+            let value = entries.next_value_seed(Seed {
+                budget: self.budget,
+                depth,
+            })?;
             map.insert(key.0, value);
         }
         Ok(Value::Map(map))
@@ -418,7 +443,10 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> Result<Value, Refusal> {
-        decode(&mut serde_json::Deserializer::from_str(text), &Budget::new(32, 1_000))
+        decode(
+            &mut serde_json::Deserializer::from_str(text),
+            &Budget::new(32, 1_000),
+        )
     }
 
     fn code(text: &str) -> &'static str {
@@ -432,7 +460,10 @@ mod tests {
         json(r#"{"b":1.0,"a":[-0.0,2.5]}"#).unwrap().encode(&mut a);
         json(r#"{"a":[0,2.5],"b":1}"#).unwrap().encode(&mut b);
         assert_eq!(a, b);
-        assert_eq!(data_encoding::HEXLOWER.encode(&a), "82a1619200cb4004000000000000a16201");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&a),
+            "82a1619200cb4004000000000000a16201"
+        );
     }
 
     #[test]
@@ -458,11 +489,27 @@ mod tests {
             (&[0x01, 0x01], "malformed"),
         ];
         for (bytes, code) in cases {
-            assert_eq!(decode_msgpack(bytes, &budget()).unwrap_err().code, code, "{bytes:02x?}");
+            assert_eq!(
+                decode_msgpack(bytes, &budget()).unwrap_err().code,
+                code,
+                "{bytes:02x?}"
+            );
         }
-        assert_eq!(decode_msgpack(&[0x91; 1_000], &budget()).unwrap_err().code, "limit_depth");
-        assert!(decode_msgpack(&[0x81, 0x01, 0x01], &budget()).is_err(), "a key that is no text");
-        assert!(decode_msgpack(&[0xd4, 1, 0], &budget()).is_err(), "an extension type");
-        assert!(decode_msgpack(&[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], &budget()).is_err(), "NaN");
+        assert_eq!(
+            decode_msgpack(&[0x91; 1_000], &budget()).unwrap_err().code,
+            "limit_depth"
+        );
+        assert!(
+            decode_msgpack(&[0x81, 0x01, 0x01], &budget()).is_err(),
+            "a key that is no text"
+        );
+        assert!(
+            decode_msgpack(&[0xd4, 1, 0], &budget()).is_err(),
+            "an extension type"
+        );
+        assert!(
+            decode_msgpack(&[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], &budget()).is_err(),
+            "NaN"
+        );
     }
 }

@@ -3,7 +3,12 @@
 use super::*;
 
 fn wire(json: &str) -> Map {
-    match value::decode(&mut serde_json::Deserializer::from_str(json), &value::Budget::new(32, 10_000)).unwrap() {
+    match value::decode(
+        &mut serde_json::Deserializer::from_str(json),
+        &value::Budget::new(32, 10_000),
+    )
+    .unwrap()
+    {
         Value::Map(map) => map,
         other => panic!("{other:?}"),
     }
@@ -42,7 +47,11 @@ fn what_is_read_back_is_what_was_written() {
     let again = Record::from_canonical(&lamp.canonical(), &Limits::default()).unwrap();
     assert_eq!(lamp, again);
     let pushed_again = Record::from_wire(lamp.to_wire(), true, false, &Limits::default()).unwrap();
-    assert_eq!(pushed_again.canonical(), lamp.canonical(), "a record shown and pushed back is the same record");
+    assert_eq!(
+        pushed_again.canonical(),
+        lamp.canonical(),
+        "a record shown and pushed back is the same record"
+    );
 }
 
 #[test]
@@ -51,12 +60,20 @@ fn bytes_that_are_not_canonical_are_refused() {
     let mut longer = lamp.canonical();
     let at = longer.iter().position(|byte| *byte == 0x09).unwrap();
     longer.splice(at..=at, [0xcc, 0x09]);
-    assert_eq!(Record::from_canonical(&longer, &Limits::default()).unwrap_err().code, "malformed");
+    assert_eq!(
+        Record::from_canonical(&longer, &Limits::default())
+            .unwrap_err()
+            .code,
+        "malformed"
+    );
 }
 
 #[test]
 fn bad_records_are_refused_by_code() {
-    let long = format!(r#"{{"id":"a","version":"{}","entity_type":"device"}}"#, "v".repeat(10_240));
+    let long = format!(
+        r#"{{"id":"a","version":"{}","entity_type":"device"}}"#,
+        "v".repeat(10_240)
+    );
     let parents = format!(
         r#"{{"id":"a","version":"v","entity_type":"device","parent_versions":[{}"p"]}}"#,
         "\"p\",".repeat(1_024)
@@ -67,13 +84,30 @@ fn bad_records_are_refused_by_code() {
         (long.as_str(), "bad_version"),
         (r#"{"id":"","version":"v","entity_type":"device"}"#, "malformed"),
         (r#"{"id":"a","version":"v"}"#, "malformed"),
-        (r#"{"id":"a","version":"v","entity_type":"device","content":[]}"#, "malformed"),
-        (r#"{"id":"a","version":"v","entity_type":"device","parents":[]}"#, "reserved_field"),
-        (r#"{"id":"a","version":"v","entity_type":"device","checksum":"00"}"#, "checksum_mismatch"),
-        (r#"{"id":"a","version":"v","entity_type":"device","parent_versions":["p"],"parent_digests":["xx"]}"#, "malformed"),
+        (
+            r#"{"id":"a","version":"v","entity_type":"device","content":[]}"#,
+            "malformed",
+        ),
+        (
+            r#"{"id":"a","version":"v","entity_type":"device","parents":[]}"#,
+            "reserved_field",
+        ),
+        (
+            r#"{"id":"a","version":"v","entity_type":"device","checksum":"00"}"#,
+            "checksum_mismatch",
+        ),
+        (
+            r#"{"id":"a","version":"v","entity_type":"device","parent_versions":["p"],"parent_digests":["xx"]}"#,
+            "malformed",
+        ),
         (parents.as_str(), "limit_parents"),
     ];
     for (json, code) in cases {
-        assert_eq!(entity(json).unwrap_err().code, code, "{}", &json[..json.len().min(120)]);
+        assert_eq!(
+            entity(json).unwrap_err().code,
+            code,
+            "{}",
+            &json[..json.len().min(120)]
+        );
     }
 }

@@ -40,11 +40,21 @@ impl Graph {
     ///
     /// O(V + E), plus O(V log V) where names are bare.
     pub fn build(nodes: impl IntoIterator<Item = Node>) -> Graph {
-        let nodes: BTreeMap<Digest, Node> = nodes.into_iter().map(|node| (node.sealed.digest, node)).collect();
-        let bearers = if nodes.values().all(|node| node.late.is_empty()) { None } else { Some(bearers(&nodes)) };
+        let nodes: BTreeMap<Digest, Node> =
+            nodes.into_iter().map(|node| (node.sealed.digest, node)).collect();
+        let bearers = if nodes.values().all(|node| node.late.is_empty()) {
+            None
+        } else {
+            Some(bearers(&nodes))
+        };
         let mut parents = BTreeMap::new();
         for (digest, node) in &nodes {
-            let mut edges: BTreeSet<Digest> = node.edges.iter().copied().filter(|d| nodes.contains_key(d)).collect();
+            let mut edges: BTreeSet<Digest> = node
+                .edges
+                .iter()
+                .copied()
+                .filter(|d| nodes.contains_key(d))
+                .collect();
             if let Some(bearers) = &bearers {
                 for name in &node.late {
                     edges.extend(stands_for(name, bearers, &nodes));
@@ -56,12 +66,19 @@ impl Graph {
             drop_cycles(&mut parents);
         }
         let replaced = parents.values().flatten().copied().collect();
-        Graph { nodes, parents, replaced }
+        Graph {
+            nodes,
+            parents,
+            replaced,
+        }
     }
 
     /// Records that no edge points at, in the order of their digests.
     pub fn heads(&self) -> Vec<&Node> {
-        self.nodes.values().filter(|node| !self.replaced.contains(&node.sealed.digest)).collect()
+        self.nodes
+            .values()
+            .filter(|node| !self.replaced.contains(&node.sealed.digest))
+            .collect()
     }
 
     /// The record with the smallest rank: its type is the id's type.
@@ -110,7 +127,9 @@ impl Graph {
                 let held = match parent.digest {
                     Some(digest) => self.nodes.contains_key(&digest),
                     // A bare name is held if some edge that is not given by digest explains it.
-                    None => !node.late.contains(&parent.version) || self.explains(node, &parent.version, &bearers),
+                    None => {
+                        !node.late.contains(&parent.version) || self.explains(node, &parent.version, &bearers)
+                    }
                 };
                 if !held {
                     missing.insert(parent.version.clone());
@@ -118,11 +137,21 @@ impl Graph {
             }
             for digest in &node.edges {
                 if !self.nodes.contains_key(digest)
-                    && !node.sealed.record.parents.iter().any(|parent| parent.digest.as_ref() == Some(digest))
+                    && !node
+                        .sealed
+                        .record
+                        .parents
+                        .iter()
+                        .any(|parent| parent.digest.as_ref() == Some(digest))
                 {
                     // Resolved elsewhere to a record that has not come yet: its name is all we have of it.
                     missing.extend(
-                        node.sealed.record.parents.iter().filter(|p| p.digest.is_none()).map(|p| p.version.clone()),
+                        node.sealed
+                            .record
+                            .parents
+                            .iter()
+                            .filter(|p| p.digest.is_none())
+                            .map(|p| p.version.clone()),
                     );
                 }
             }
@@ -132,14 +161,21 @@ impl Graph {
 
     fn explains(&self, node: &Node, name: &Version, bearers: &BTreeMap<&Version, Vec<Digest>>) -> bool {
         !stands_for(name, bearers, &self.nodes).is_empty()
-            || node.edges.iter().any(|d| self.nodes.get(d).is_some_and(|n| n.sealed.record.version == *name))
+            || node.edges.iter().any(|d| {
+                self.nodes
+                    .get(d)
+                    .is_some_and(|n| n.sealed.record.version == *name)
+            })
     }
 }
 
 fn bearers(nodes: &BTreeMap<Digest, Node>) -> BTreeMap<&Version, Vec<Digest>> {
     let mut bearers: BTreeMap<&Version, Vec<Digest>> = BTreeMap::new();
     for (digest, node) in nodes {
-        bearers.entry(&node.sealed.record.version).or_default().push(*digest);
+        bearers
+            .entry(&node.sealed.record.version)
+            .or_default()
+            .push(*digest);
     }
     bearers
 }
@@ -154,14 +190,19 @@ fn stands_for(
     match bearers.get(name).map(Vec::as_slice) {
         Some([only]) => vec![*only],
         Some(_) => Vec::new(),
-        None => named_heads(name).iter().filter_map(|prefix| only_with_prefix(*prefix, nodes)).collect(),
+        None => named_heads(name)
+            .iter()
+            .filter_map(|prefix| only_with_prefix(*prefix, nodes))
+            .collect(),
     }
 }
 
 fn only_with_prefix(prefix: [u8; 4], nodes: &BTreeMap<Digest, Node>) -> Option<Digest> {
     let mut from = [0; 32];
     from[..4].copy_from_slice(&prefix);
-    let mut matching = nodes.range(Digest(from)..).take_while(|(digest, _)| digest.0[..4] == prefix);
+    let mut matching = nodes
+        .range(Digest(from)..)
+        .take_while(|(digest, _)| digest.0[..4] == prefix);
     let (only, _) = matching.next()?;
     matching.next().is_none().then_some(*only)
 }

@@ -28,7 +28,9 @@ fn leaves(record: &Record) -> BTreeMap<Path, Value> {
     let mut out = BTreeMap::new();
     let mut put = |key: &str, text: &str| out.insert(vec![key.to_owned()], Value::from(text));
     match &record.kind {
-        Kind::Entity { name, source_type, .. } => {
+        Kind::Entity {
+            name, source_type, ..
+        } => {
             if let Some(name) = name {
                 put("name", name);
             }
@@ -36,7 +38,11 @@ fn leaves(record: &Record) -> BTreeMap<Path, Value> {
                 put("source_type", source_type);
             }
         }
-        Kind::Relationship { from, to, relationship_type } => {
+        Kind::Relationship {
+            from,
+            to,
+            relationship_type,
+        } => {
             put("from_entity_id", from.as_str());
             put("to_entity_id", to.as_str());
             put("relationship_type", relationship_type);
@@ -89,7 +95,10 @@ pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
         let field = if agreed {
             let value = values[0].cloned();
             let newest = heads.iter().max_by(|a, b| super::by_rank(a, b));
-            Field { value, writer: newest.map_or(Digest([0; 32]), |node| node.sealed.digest) }
+            Field {
+                value,
+                writer: newest.map_or(Digest([0; 32]), |node| node.sealed.digest),
+            }
         } else {
             last_writer(graph, heads, &path, &mut cache)
         };
@@ -130,20 +139,34 @@ fn last_writer(
             }
         }
     }
-    let last = writers.iter().filter(|writer| !below.contains(*writer)).filter_map(|writer| graph.node(writer));
+    let last = writers
+        .iter()
+        .filter(|writer| !below.contains(*writer))
+        .filter_map(|writer| graph.node(writer));
     let winner = last.max_by(|a, b| super::by_rank(a, b));
     // Every head has a root above it, and a root writes all: there is always a winner.
     let winner = winner.unwrap_or_else(|| panic!("no writer of {path:?} among {} heads", heads.len()));
     let digest = winner.sealed.digest;
-    Field { value: value_of(graph, digest, path, cache), writer: digest }
+    Field {
+        value: value_of(graph, digest, path, cache),
+        writer: digest,
+    }
 }
 
 /// A record writes a field if its value differs from the one its parents agree on, or if they disagree; without known
 /// parents it writes all.
-fn writes(graph: &Graph, digest: Digest, path: &Path, cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>) -> bool {
+fn writes(
+    graph: &Graph,
+    digest: Digest,
+    path: &Path,
+    cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>,
+) -> bool {
     let own = value_of(graph, digest, path, cache);
     let parents: Vec<Digest> = graph.parents(&digest).copied().collect();
-    parents.is_empty() || parents.iter().any(|parent| value_of(graph, *parent, path, cache) != own)
+    parents.is_empty()
+        || parents
+            .iter()
+            .any(|parent| value_of(graph, *parent, path, cache) != own)
 }
 
 fn value_of(
@@ -152,18 +175,30 @@ fn value_of(
     path: &Path,
     cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>,
 ) -> Option<Value> {
-    let known = cache
-        .entry(digest)
-        .or_insert_with(|| graph.node(&digest).map_or_else(BTreeMap::new, |node| leaves(&node.sealed.record)));
+    let known = cache.entry(digest).or_insert_with(|| {
+        graph
+            .node(&digest)
+            .map_or_else(BTreeMap::new, |node| leaves(&node.sealed.record))
+    });
     known.get(path).cloned()
 }
 
 /// Where one writer has a leaf and another has fields below it, the larger writer takes the whole path.
 fn settle_shapes(graph: &Graph, fields: &mut BTreeMap<Path, Field>) {
     let rank = |digest: &Digest| graph.node(digest).map(Node::rank);
-    let leaves: Vec<Path> = fields.iter().filter(|(_, f)| f.value.is_some()).map(|(path, _)| path.clone()).collect();
+    let leaves: Vec<Path> = fields
+        .iter()
+        .filter(|(_, f)| f.value.is_some())
+        .map(|(path, _)| path.clone())
+        .collect();
     for leaf in leaves {
-        let Some(Field { value: Some(_), writer }) = fields.get(&leaf) else { continue };
+        let Some(Field {
+            value: Some(_),
+            writer,
+        }) = fields.get(&leaf)
+        else {
+            continue;
+        };
         let below: Vec<Path> = fields
             .range(leaf.clone()..)
             .skip(1)
@@ -171,7 +206,9 @@ fn settle_shapes(graph: &Graph, fields: &mut BTreeMap<Path, Field>) {
             .filter(|(_, field)| field.value.is_some())
             .map(|(path, _)| path.clone())
             .collect();
-        let Some(largest) = below.iter().map(|path| rank(&fields[path].writer)).max() else { continue };
+        let Some(largest) = below.iter().map(|path| rank(&fields[path].writer)).max() else {
+            continue;
+        };
         if rank(writer) > largest {
             below.iter().for_each(|path| drop(fields.remove(path)));
         } else {
@@ -189,12 +226,22 @@ fn assemble(fields: &BTreeMap<Path, Field>, heads: &[&Node], eldest: &Record) ->
         field.value.as_ref().and_then(Value::as_text).map(str::to_owned)
     };
     match &mut record.kind {
-        Kind::Entity { name, source_type, .. } => {
+        Kind::Entity {
+            name, source_type, ..
+        } => {
             *name = top("name");
             *source_type = top("source_type");
         }
-        Kind::Relationship { from, to, relationship_type } => {
-            let end = |key: &str, or: &Id| top(key).and_then(|text| Id::new(&text).ok()).unwrap_or_else(|| or.clone());
+        Kind::Relationship {
+            from,
+            to,
+            relationship_type,
+        } => {
+            let end = |key: &str, or: &Id| {
+                top(key)
+                    .and_then(|text| Id::new(&text).ok())
+                    .unwrap_or_else(|| or.clone())
+            };
             *from = end("from_entity_id", from);
             *to = end("to_entity_id", to);
             if let Some(chosen) = top("relationship_type") {
@@ -202,7 +249,10 @@ fn assemble(fields: &BTreeMap<Path, Field>, heads: &[&Node], eldest: &Record) ->
             }
         }
     }
-    let unknown: BTreeSet<&String> = heads.iter().flat_map(|head| head.sealed.record.extra.keys()).collect();
+    let unknown: BTreeSet<&String> = heads
+        .iter()
+        .flat_map(|head| head.sealed.record.extra.keys())
+        .collect();
     for (path, field) in fields {
         let Some(value) = &field.value else { continue };
         match &path[..] {

@@ -60,7 +60,10 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
     let newest = *heads.iter().max_by(|a, b| by_rank(a, b))?;
     let names: Vec<Parent> = heads
         .iter()
-        .map(|head| Parent { version: head.sealed.record.version.clone(), digest: Some(head.sealed.digest) })
+        .map(|head| Parent {
+            version: head.sealed.record.version.clone(),
+            digest: Some(head.sealed.digest),
+        })
         .collect();
     let eldest = graph.eldest()?;
     let strategy = policy.manifest.strategy(eldest.sealed.record.entity_type());
@@ -80,13 +83,18 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
             order_time,
         });
     }
-    let conflict = heads.iter().any(|head| !head.sealed.record.same_content(&newest.sealed.record));
+    let conflict = heads
+        .iter()
+        .any(|head| !head.sealed.record.same_content(&newest.sealed.record));
     let any_deleted = heads.iter().any(|head| head.sealed.record.deleted);
     let deletion = any_deleted && heads.iter().any(|head| !head.sealed.record.deleted);
     let many = heads.len() > MERGE_HEADS_MAX;
     let last_write = strategy != Strategy::Merge || many;
-    let mut record =
-        if last_write { newest.sealed.record.clone() } else { merge::merged(graph, &heads, &eldest.sealed.record) };
+    let mut record = if last_write {
+        newest.sealed.record.clone()
+    } else {
+        merge::merged(graph, &heads, &eldest.sealed.record)
+    };
     settle_kind(&mut record, &eldest.sealed.record);
     record.user_id = newest.sealed.record.user_id.clone();
     record.deleted = any_deleted;
@@ -109,7 +117,12 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
 /// An id's type never changes: it is that of the record with the smallest rank.
 fn settle_kind(record: &mut Record, eldest: &Record) {
     match (&mut record.kind, &eldest.kind) {
-        (Kind::Entity { entity_type, .. }, Kind::Entity { entity_type: first, .. }) => entity_type.clone_from(first),
+        (
+            Kind::Entity { entity_type, .. },
+            Kind::Entity {
+                entity_type: first, ..
+            },
+        ) => entity_type.clone_from(first),
         (Kind::Relationship { .. }, Kind::Relationship { .. }) => {}
         // One id used for a thing and for an edge: what it was first stays, with the first writer's envelope.
         (kind, first) => *kind = first.clone(),

@@ -26,10 +26,23 @@ pub fn computed_version(newest: Micros, policy: &str, heads: &[Digest]) -> Versi
 
 /// The first four bytes of each head that a computed version names; empty for every other name.
 pub fn named_heads(version: &Version) -> Vec<[u8; 4]> {
-    let Some((_, heads)) = version.as_str().split_once("-000000-merge.") else { return Vec::new() };
-    let read = |hex: &str| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok();
+    let Some((_, heads)) = version.as_str().split_once("-000000-merge.") else {
+        return Vec::new();
+    };
+    let read = |hex: &str| {
+        data_encoding::HEXLOWER
+            .decode(hex.as_bytes())
+            .ok()?
+            .try_into()
+            .ok()
+    };
     // The first part is the policy's.
-    heads.split('.').skip(1).map(read).collect::<Option<Vec<[u8; 4]>>>().unwrap_or_default()
+    heads
+        .split('.')
+        .skip(1)
+        .map(read)
+        .collect::<Option<Vec<[u8; 4]>>>()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -40,7 +53,10 @@ mod tests {
     fn a_computed_version_names_its_heads() {
         let heads = [Digest([0xbb; 32]), Digest([0xaa; 32])];
         let version = computed_version(Micros(1_781_516_462_581_234), "0123abcd", &heads);
-        assert_eq!(version.as_str(), "2026-06-15T09:41:02.581234+00:00-000000-merge.0123abcd.aaaaaaaa.bbbbbbbb");
+        assert_eq!(
+            version.as_str(),
+            "2026-06-15T09:41:02.581234+00:00-000000-merge.0123abcd.aaaaaaaa.bbbbbbbb"
+        );
         assert_eq!(named_heads(&version), vec![[0xaa; 4], [0xbb; 4]]);
         let many: Vec<Digest> = (0..21).map(|n| Digest([n; 32])).collect();
         let version = computed_version(Micros(0), "0123abcd", &many);

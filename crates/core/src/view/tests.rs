@@ -15,25 +15,47 @@ fn record(version: &str, parents: &[&Node], content: &[(&str, Value)]) -> Record
     Record {
         id: Id::new("lamp").unwrap(),
         version: Version::new(version).unwrap(),
-        kind: Kind::Entity { entity_type: "device".into(), name: Some("Lamp".into()), source_type: None },
+        kind: Kind::Entity {
+            entity_type: "device".into(),
+            name: Some("Lamp".into()),
+            source_type: None,
+        },
         user_id: Some("alice".into()),
         parents: parents
             .iter()
-            .map(|p| Parent { version: p.sealed.record.version.clone(), digest: Some(p.sealed.digest) })
+            .map(|p| Parent {
+                version: p.sealed.record.version.clone(),
+                digest: Some(p.sealed.digest),
+            })
             .collect(),
         deleted: false,
-        content: content.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        content: content
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect(),
         extra: Map::new(),
     }
 }
 
 fn node(order_time: u64, record: Record) -> Node {
     let edges = record.parents.iter().filter_map(|parent| parent.digest).collect();
-    Node { sealed: Arc::new(Sealed::new(record)), order_time: Micros(order_time), edges, late: Vec::new() }
+    Node {
+        sealed: Arc::new(Sealed::new(record)),
+        order_time: Micros(order_time),
+        edges,
+        late: Vec::new(),
+    }
 }
 
 fn seen(nodes: &[Node]) -> View {
-    view(&Graph::build(nodes.to_vec()), &Policy { manifest: Manifest::default(), short: "00000000".into() }).unwrap()
+    view(
+        &Graph::build(nodes.to_vec()),
+        &Policy {
+            manifest: Manifest::default(),
+            short: "00000000".into(),
+        },
+    )
+    .unwrap()
 }
 
 fn int(number: i64) -> Value {
@@ -42,17 +64,36 @@ fn int(number: i64) -> Value {
 
 #[test]
 fn different_fields_merge_and_the_same_field_goes_to_the_last_writer() {
-    let base = node(1, record("v1", &[], &[("watts", int(9)), ("colour", "red".into())]));
-    let left = node(2, record("v2", &[&base], &[("watts", int(10)), ("colour", "red".into())]));
-    let right = node(3, record("v3", &[&base], &[("watts", int(11)), ("colour", "blue".into())]));
+    let base = node(
+        1,
+        record("v1", &[], &[("watts", int(9)), ("colour", "red".into())]),
+    );
+    let left = node(
+        2,
+        record("v2", &[&base], &[("watts", int(10)), ("colour", "red".into())]),
+    );
+    let right = node(
+        3,
+        record("v3", &[&base], &[("watts", int(11)), ("colour", "blue".into())]),
+    );
     let view = seen(&[right.clone(), base.clone(), left.clone()]);
     assert_eq!(view.record.content["watts"], int(11));
     assert_eq!(view.record.content["colour"], "blue".into());
     assert!(view.conflict && !view.queued && !view.provisional);
     assert_eq!(view.heads.len(), 2);
-    let answer = node(4, record(view.record.version.as_str(), &[&left, &right], &[("watts", int(10))]));
+    let answer = node(
+        4,
+        record(
+            view.record.version.as_str(),
+            &[&left, &right],
+            &[("watts", int(10))],
+        ),
+    );
     let after = seen(&[base, left, right, answer.clone()]);
-    assert_eq!(after.record, answer.sealed.record, "an edit that names the heads is the merge");
+    assert_eq!(
+        after.record, answer.sealed.record,
+        "an edit that names the heads is the merge"
+    );
 }
 
 #[test]
@@ -93,7 +134,10 @@ fn an_older_write_does_not_beat_what_replaced_it_through_another_line() {
     let two = node(3, record("v3", &[&base], &[("a", int(2))]));
     let keeps_one = node(4, record("v4", &[&one, &two], &[("a", int(1))]));
     let keeps_two = node(5, record("v5", &[&one, &two], &[("a", int(2))]));
-    assert_eq!(seen(&[base, one, two, keeps_one, keeps_two]).record.content["a"], int(2));
+    assert_eq!(
+        seen(&[base, one, two, keeps_one, keeps_two]).record.content["a"],
+        int(2)
+    );
 }
 
 #[test]
@@ -111,36 +155,69 @@ fn a_parent_that_comes_after_its_child_is_no_head() {
 fn named(order_time: u64, version: &str, names: &[&str]) -> Node {
     let mut record = record(version, &[], &[]);
     let late: Vec<Version> = names.iter().map(|name| Version::new(name).unwrap()).collect();
-    record.parents = late.iter().map(|version| Parent { version: version.clone(), digest: None }).collect();
-    Node { late, ..node(order_time, record) }
+    record.parents = late
+        .iter()
+        .map(|version| Parent {
+            version: version.clone(),
+            digest: None,
+        })
+        .collect();
+    Node {
+        late,
+        ..node(order_time, record)
+    }
 }
 
 #[test]
 fn names_stand_for_the_one_that_bears_them_and_cycles_for_nothing() {
     let heads = |nodes: &[Node]| seen(nodes).heads.len();
     assert_eq!(heads(&[named(1, "v1", &[]), named(2, "v2", &["v1"])]), 1);
-    assert_eq!(heads(&[named(1, "v1", &["v2"]), named(2, "v2", &["v1"])]), 2, "a cycle is no order");
+    assert_eq!(
+        heads(&[named(1, "v1", &["v2"]), named(2, "v2", &["v1"])]),
+        2,
+        "a cycle is no order"
+    );
     assert_eq!(heads(&[named(1, "v1", &["v1"])]), 1, "a record that names itself");
     let mut twin = named(3, "v1", &[]);
     twin.sealed = Arc::new(Sealed::new(record("v1", &[], &[("other", int(1))])));
-    assert_eq!(heads(&[named(1, "v1", &[]), twin, named(2, "v2", &["v1"])]), 3, "two bear it: it stands for none");
+    assert_eq!(
+        heads(&[named(1, "v1", &[]), twin, named(2, "v2", &["v1"])]),
+        3,
+        "two bear it: it stands for none"
+    );
 }
 
 /// Random histories: each record replaces some of those before it and writes some fields.
 fn histories() -> impl proptest::strategy::Strategy<Value = Vec<Node>> {
-    let one = (proptest::collection::vec(any::<prop::sample::Index>(), 0..3), 0u64..6, 0i64..3, 0i64..3, 0u8..8);
+    let one = (
+        proptest::collection::vec(any::<prop::sample::Index>(), 0..3),
+        0u64..6,
+        0i64..3,
+        0i64..3,
+        0u8..8,
+    );
     proptest::collection::vec(one, 1..7).prop_map(|drawn| {
         let mut nodes: Vec<Node> = Vec::new();
         for (at, (parents, time, a, b, flags)) in drawn.into_iter().enumerate() {
             let parents: Vec<Node> = if nodes.is_empty() {
                 Vec::new()
             } else {
-                parents.iter().map(|index| nodes[index.index(nodes.len())].clone()).collect()
+                parents
+                    .iter()
+                    .map(|index| nodes[index.index(nodes.len())].clone())
+                    .collect()
             };
             let refs: Vec<&Node> = parents.iter().collect();
             let mut fields = vec![("b", int(b))];
             if a > 0 {
-                fields.push(("a", if flags & 1 == 0 { int(a) } else { Value::Map(Map::from([("x".into(), int(a))])) }));
+                fields.push((
+                    "a",
+                    if flags & 1 == 0 {
+                        int(a)
+                    } else {
+                        Value::Map(Map::from([("x".into(), int(a))]))
+                    },
+                ));
             }
             let mut made = record(&format!("v{at}"), &refs, &fields);
             made.parents.sort();

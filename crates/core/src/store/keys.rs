@@ -1,0 +1,98 @@
+//! Keys. Strings are written with their length in front, so that no key is a prefix of another's by accident.
+
+use crate::hash::Digest;
+use crate::id::{Dot, Id, ReplicaId};
+
+/// The one row of [`super::Family::Meta`].
+pub const META_KEY: &[u8] = b"hub";
+
+fn push_text(key: &mut Vec<u8>, text: &str) {
+    // Ids have at most 64 bytes, types at most 128: one byte holds the length.
+    debug_assert!(text.len() < 256);
+    key.push(text.len() as u8);
+    key.extend_from_slice(text.as_bytes());
+}
+
+/// Key of an id, and prefix of its records.
+pub fn id_key(id: &Id) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + id.as_str().len() + 32);
+    push_text(&mut key, id.as_str());
+    key
+}
+
+/// Key of one record; of one awaited parent.
+pub fn record_key(id: &Id, digest: &Digest) -> Vec<u8> {
+    let mut key = id_key(id);
+    key.extend_from_slice(&digest.0);
+    key
+}
+
+/// Key of one log entry: sequences in big-endian order.
+pub fn log_key(dot: Dot) -> Vec<u8> {
+    let mut key = dot.replica.0.to_vec();
+    key.extend_from_slice(&dot.sequence.to_be_bytes());
+    key
+}
+
+/// The end of one replica's log: exclusive bound for scans.
+pub fn log_end(replica: &ReplicaId) -> Option<Vec<u8>> {
+    prefix_end(&replica.0)
+}
+
+/// Key of an entry that lost a fork.
+pub fn evidence_key(dot: Dot, hash: &Digest) -> Vec<u8> {
+    let mut key = log_key(dot);
+    key.extend_from_slice(&hash.0);
+    key
+}
+
+/// Prefix of all shown things of one type.
+pub fn type_prefix(entity_type: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    push_text(&mut key, entity_type);
+    key
+}
+
+/// Key of one shown thing under its type.
+pub fn type_key(entity_type: &str, id: &Id) -> Vec<u8> {
+    let mut key = type_prefix(entity_type);
+    push_text(&mut key, id.as_str());
+    key
+}
+
+/// Which end of a relationship an entity is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The relationship starts here.
+    From = 0,
+    /// The relationship ends here.
+    To = 1,
+}
+
+/// Key of one shown relationship under one of its ends.
+pub fn edge_key(entity: &Id, end: End, relationship_type: &str, relationship: &Id) -> Vec<u8> {
+    let mut key = id_key(entity);
+    key.push(end as u8);
+    push_text(&mut key, relationship_type);
+    push_text(&mut key, relationship.as_str());
+    key
+}
+
+/// The id at the end of a key that ends in a length and an id, after `before` bytes.
+pub fn trailing_id(key: &[u8], before: usize) -> Option<Id> {
+    let len = usize::from(*key.get(before)?);
+    let text = key.get(before + 1..before + 1 + len)?;
+    Id::new(std::str::from_utf8(text).ok()?).ok()
+}
+
+/// The smallest key above all that start with `prefix`; None if there is none.
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 255 {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}

@@ -1,0 +1,181 @@
+//! Rows: MessagePack arrays, so that a later version may append fields and an older row still reads.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
+use crate::hash::Digest;
+use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
+use crate::time::Micros;
+
+/// The format of the rows below; a store of a later one is refused rather than misread.
+pub const FORMAT: u32 = 1;
+
+/// Who this hub is and how far it has come: rewritten with every commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaRow {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// This hub.
+    pub hub_id: HubId,
+    /// Its home, once it has one.
+    pub home_id: Option<HomeId>,
+    /// The life it writes under, once it has a home.
+    pub replica: Option<ReplicaId>,
+    /// Which life that is.
+    pub life: u64,
+    /// The hybrid logical clock's last stamp.
+    pub hlc: Micros,
+    /// Entries that have arrived, ours included: the next arrival's number.
+    pub arrivals: u64,
+    /// Records held.
+    pub records: u64,
+    /// Entities shown (not deleted, not reserved).
+    pub entities: u64,
+    /// Relationships shown.
+    pub relationships: u64,
+    /// Conflicts that wait for a person.
+    pub queued: u64,
+}
+
+/// How far one replica's log is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaRow {
+    /// Whose life it is.
+    pub hub_id: HubId,
+    /// Which life of that hub.
+    pub life: u64,
+    /// The last entry held.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// One log entry as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRow {
+    /// Its place in this hub's order of arrival.
+    pub arrival: u64,
+    /// When it arrived, by this hub's clock.
+    pub accepted: Micros,
+    /// SHA-256 of `entry`.
+    pub hash: Digest,
+    /// The ids of its records, in the entry's order: the entry itself names digests alone.
+    pub ids: Vec<Id>,
+    /// Its canonical form.
+    #[serde(with = "serde_bytes")]
+    pub entry: Vec<u8>,
+    /// The accepting hub's signature, once hubs have keys.
+    pub signature: Option<serde_bytes::ByteBuf>,
+}
+
+/// One record as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// The smallest of its order times.
+    pub order_time: Micros,
+    /// The entries it stands in, by replica and sequence.
+    pub dots: Vec<Dot>,
+    /// Digests that its parents' names stand for, sorted.
+    pub edges: Vec<Digest>,
+    /// Bare names that some accepting hub did not know.
+    pub late: Vec<Version>,
+    /// Its canonical form.
+    #[serde(with = "serde_bytes")]
+    pub record: Vec<u8>,
+}
+
+/// What the index holds of an id, so that it can be taken out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shown {
+    /// Nothing: deleted, or reserved.
+    Nothing,
+    /// An entity under its type.
+    Entity {
+        /// Its type.
+        entity_type: String,
+    },
+    /// A relationship under both its ends.
+    Relationship {
+        /// Where it starts.
+        from: Id,
+        /// Where it ends.
+        to: Id,
+        /// Its type.
+        relationship_type: String,
+    },
+}
+
+/// The current state of one id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdRow {
+    /// The entity type, or None for a relationship: that of the record with the smallest rank.
+    pub entity_type: Option<String>,
+    /// The rank of that record: order time, version, digest.
+    pub eldest: (Micros, Version, Digest),
+    /// Digests of the heads, sorted.
+    pub heads: Vec<Digest>,
+    /// Whether some record of the id has a name that an accepting hub did not know: its graph must be worked out
+    /// whole.
+    pub late: bool,
+    /// How many records it has.
+    pub records: u64,
+    /// What the index holds.
+    pub shown: Shown,
+    /// Whether it waits for a person.
+    pub queued: bool,
+}
+
+/// Writes a row.
+pub fn encode_row<T: Serialize>(row: &T) -> Vec<u8> {
+    // Rows are plain data, writing to memory cannot fail.
+    rmp_serde::to_vec(row).unwrap_or_else(|error| panic!("a row cannot be written: {error}"))
+}
+
+/// Reads a row.
+pub fn decode_row<T: DeserializeOwned>(family: Family, bytes: &[u8]) -> Result<T, StoreError> {
+    rmp_serde::from_slice(bytes).map_err(|error| StoreError::Corrupt {
+        family: family.name(),
+        detail: error.to_string(),
+    })
+}
+
+fn read<T: DeserializeOwned>(
+    snapshot: &dyn Snapshot,
+    family: Family,
+    key: &[u8],
+) -> Result<Option<T>, StoreError> {
+    snapshot
+        .get(family, key)?
+        .map(|bytes| decode_row(family, &bytes))
+        .transpose()
+}
+
+/// The one row of [`Family::Meta`]; None in an empty store.
+pub fn read_meta(snapshot: &dyn Snapshot) -> Result<Option<MetaRow>, StoreError> {
+    read(snapshot, Family::Meta, META_KEY)
+}
+
+/// How far a replica's log is held.
+pub fn read_replica(snapshot: &dyn Snapshot, replica: &ReplicaId) -> Result<Option<ReplicaRow>, StoreError> {
+    read(snapshot, Family::Replicas, &replica.0)
+}
+
+/// One log entry.
+pub fn read_log(snapshot: &dyn Snapshot, dot: Dot) -> Result<Option<LogRow>, StoreError> {
+    read(snapshot, Family::Log, &log_key(dot))
+}
+
+/// One record.
+pub fn read_record(
+    snapshot: &dyn Snapshot,
+    id: &Id,
+    digest: &Digest,
+) -> Result<Option<RecordRow>, StoreError> {
+    read(snapshot, Family::Records, &record_key(id, digest))
+}
+
+/// The state of one id.
+pub fn read_id(snapshot: &dyn Snapshot, id: &Id) -> Result<Option<IdRow>, StoreError> {
+    read(snapshot, Family::Ids, &id_key(id))
+}
