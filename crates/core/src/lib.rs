@@ -33,3 +33,7 @@ pub mod entry;
 
 pub mod store;
 pub mod view;
+pub mod wire;
+
+pub mod machine;
+pub mod storage;

@@ -158,7 +158,18 @@ impl Record {
 
     /// Reads a canonical form back. Refuses bytes that are not exactly what [`Record::canonical`] writes, so that
     /// one record has one digest.
-    pub fn from_canonical(bytes: &[u8], limits: &Limits) -> Result<Record, RecordError> {
+    pub fn from_canonical(bytes: &[u8]) -> Result<Record, RecordError> {
+        let record = Record::from_stored(bytes)?;
+        if record.canonical() != bytes {
+            return refuse("malformed", "the record is not in canonical form");
+        }
+        Ok(record)
+    }
+
+    /// Reads bytes that were verified when they came in.
+    pub fn from_stored(bytes: &[u8]) -> Result<Record, RecordError> {
+        // The protocol's own bounds, whatever this hub's door allows: what a peer accepted must be readable here.
+        let limits = Limits::default();
         let budget = value::Budget::new(limits.depth_max + 2, limits.elements_max);
         let value = value::decode_msgpack(bytes, &budget).map_err(|refusal| RecordError {
             code: refusal.code,
@@ -173,11 +184,7 @@ impl Record {
             Some(other) => return refuse("malformed", format!("parents is {}, not a list", other.kind())),
         };
         let entity = map.contains_key("entity_type");
-        let record = read(map, entity, parents)?;
-        if record.canonical() != bytes {
-            return refuse("malformed", "the record is not in canonical form");
-        }
-        Ok(record)
+        read(map, entity, parents)
     }
 
     /// Reads what a client sends: an entity or a relationship as INTERFACE has it. `deleted` adds to the field.

@@ -44,7 +44,7 @@ fn the_canonical_form_is_fixed_to_the_byte() {
 #[test]
 fn what_is_read_back_is_what_was_written() {
     let lamp = entity(LAMP).unwrap();
-    let again = Record::from_canonical(&lamp.canonical(), &Limits::default()).unwrap();
+    let again = Record::from_canonical(&lamp.canonical()).unwrap();
     assert_eq!(lamp, again);
     let pushed_again = Record::from_wire(lamp.to_wire(), true, false, &Limits::default()).unwrap();
     assert_eq!(
@@ -61,7 +61,7 @@ fn bytes_that_are_not_canonical_are_refused() {
     let at = longer.iter().position(|byte| *byte == 0x09).unwrap();
     longer.splice(at..=at, [0xcc, 0x09]);
     assert_eq!(
-        Record::from_canonical(&longer, &Limits::default())
+        Record::from_canonical(&longer)
             .unwrap_err()
             .code,
         "malformed"

@@ -118,6 +118,8 @@ pub struct IdRow {
     /// Whether some record of the id has a name that an accepting hub did not know: its graph must be worked out
     /// whole.
     pub late: bool,
+    /// Whether some record names a parent that is not held.
+    pub gaps: bool,
     /// How many records it has.
     pub records: u64,
     /// What the index holds.

@@ -25,12 +25,18 @@ use crate::time::Micros;
 pub type Rank<'a> = (Micros, &'a Version, &'a Digest);
 
 /// The policy that views are computed under: the manifest and the digest of the record it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Types, strategies, rules.
     pub manifest: Manifest,
     /// First eight hex digits of the record's digest; zeros before a home is founded.
     pub short: String,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy { manifest: Manifest::default(), short: "00000000".to_owned() }
+    }
 }
 
 /// One id as a reader sees it.
@@ -70,18 +76,7 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
     let missing_parents = graph.missing_parents();
     let order_time = newest.order_time;
     if let [only] = heads[..] {
-        let mut record = only.sealed.record.clone();
-        settle_kind(&mut record, &eldest.sealed.record);
-        return Some(View {
-            record,
-            heads: names,
-            provisional: false,
-            strategy,
-            conflict: false,
-            queued: false,
-            missing_parents,
-            order_time,
-        });
+        return Some(of_one(only, &eldest.sealed.record, strategy, missing_parents));
     }
     let conflict = heads
         .iter()
@@ -112,6 +107,34 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
         missing_parents,
         order_time,
     })
+}
+
+/// The view of an id whose graph is known to have one head, no gaps and no names left to resolve: its record, with
+/// the type that the id has had from the first. None if the head is of another kind than that type says.
+pub fn single(head: &Node, entity_type: Option<&str>, policy: &Policy) -> Option<View> {
+    let mut eldest = head.sealed.record.clone();
+    match (&mut eldest.kind, entity_type) {
+        (Kind::Entity { entity_type, .. }, Some(first)) => first.clone_into(entity_type),
+        (Kind::Relationship { .. }, None) => {}
+        _ => return None,
+    }
+    let strategy = policy.manifest.strategy(entity_type);
+    Some(of_one(head, &eldest, strategy, Vec::new()))
+}
+
+fn of_one(head: &Node, eldest: &Record, strategy: Strategy, missing_parents: Vec<Version>) -> View {
+    let mut record = head.sealed.record.clone();
+    settle_kind(&mut record, eldest);
+    View {
+        heads: vec![Parent { version: record.version.clone(), digest: Some(head.sealed.digest) }],
+        record,
+        provisional: false,
+        strategy,
+        conflict: false,
+        queued: false,
+        missing_parents,
+        order_time: head.order_time,
+    }
 }
 
 /// An id's type never changes: it is that of the record with the smallest rank.

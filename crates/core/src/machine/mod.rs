@@ -1,0 +1,43 @@
+//! What a room must offer: a synchronous step from inputs to outputs, and when it wants to be woken.
+//!
+//! Invariant: a step reads no clock, no chance and no disk but what it is handed; equal inputs give equal outputs.
+
+mod load;
+mod post;
+
+pub use load::{load_graph, load_policy, load_view, node};
+pub use post::{Identity, Landed, SetResult, Totals};
+
+use std::time::Duration;
+
+use crate::store::{Snapshot, StoreError};
+use crate::time::Now;
+
+/// Names a request until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names a link to a peer while it lasts; never used twice by one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link(pub u64);
+
+/// A room.
+pub trait Machine {
+    /// What it is told.
+    type Input;
+    /// What it wants done.
+    type Output;
+
+    /// Handles a group of inputs in their order. `store` is one instant of the committed state. An error is the
+    /// store's: the hub stops and recovers from disk.
+    fn step(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        inputs: Vec<Self::Input>,
+        out: &mut Vec<Self::Output>,
+    ) -> Result<(), StoreError>;
+
+    /// The monotonic time at which it wants a step with no inputs, if any.
+    fn wake_at(&self) -> Option<Duration>;
+}

@@ -1,0 +1,91 @@
+//! Entries from peers: taken only in the order of their chain.
+
+use std::collections::BTreeSet;
+
+use super::group::Group;
+use super::{Event, Output};
+use crate::entry::Bundle;
+use crate::id::ReplicaId;
+use crate::machine::Link;
+use crate::store::{StoreError, read_log};
+
+/// Where an entry stands to what this hub holds of its replica's log.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// The next one.
+    Next,
+    /// Held already.
+    Held,
+    /// Something before it is missing.
+    Early,
+    /// It hangs on another chain than ours.
+    Parted,
+}
+
+impl Group<'_> {
+    /// Takes what fits. What comes early is dropped, and `gap` says so: it is asked for again from the clock.
+    pub fn apply_all(&mut self, link: Link, bundles: Vec<Bundle>) -> Result<(), StoreError> {
+        let (mut applied, mut gap, mut forks) = (0, false, BTreeSet::new());
+        for bundle in bundles {
+            let replica = bundle.entry.dot.replica;
+            match self.place(&bundle)? {
+                _ if forks.contains(&replica) => {}
+                Place::Held => {}
+                Place::Early => gap = true,
+                Place::Parted => drop(forks.insert(replica)),
+                Place::Next => {
+                    if self.is_foreign(&bundle) {
+                        continue;
+                    }
+                    self.watch_own_log(replica)?;
+                    for (sealed, stamp) in bundle.records.iter().zip(&bundle.entry.stamps) {
+                        self.insert(sealed, bundle.entry.dot, stamp)?;
+                    }
+                    self.append(bundle, Some(link));
+                    applied += 1;
+                }
+            }
+        }
+        let forks: Vec<ReplicaId> = forks.into_iter().collect();
+        self.follow.push(Output::Applied { link, applied, gap, forks });
+        Ok(())
+    }
+
+    fn place(&self, bundle: &Bundle) -> Result<Place, StoreError> {
+        let dot = bundle.entry.dot;
+        let tip = self.state.tips.get(&dot.replica);
+        if tip.is_some_and(|tip| tip.sequence >= dot.sequence) {
+            let held = read_log(&self.overlay, dot)?;
+            // Another entry under this dot, or one where our chain has a gap: two branches.
+            return Ok(if held.is_some_and(|row| row.hash == bundle.hash) { Place::Held } else { Place::Parted });
+        }
+        Ok(match (bundle.entry.prev, tip.map(|tip| (tip.sequence, tip.hash))) {
+            (None, None) => Place::Next,
+            (None, Some(_)) => Place::Parted,
+            (Some(_), None) => Place::Early,
+            (Some(prev), Some(tip)) if prev == tip => Place::Next,
+            (Some((before, _)), Some((ours, _))) if before > ours => Place::Early,
+            (Some(_), Some(_)) => Place::Parted,
+        })
+    }
+
+    /// A replica's first entry names its home: another home's data is never taken in.
+    fn is_foreign(&mut self, bundle: &Bundle) -> bool {
+        let home = self.state.meta.home_id;
+        let foreign = bundle.entry.genesis.as_ref().is_some_and(|genesis| Some(genesis.home_id) != home);
+        if foreign {
+            let why = "it belongs to another home".to_owned();
+            self.event(Event::Refused { dot: bundle.entry.dot, why });
+        }
+        foreign
+    }
+
+    /// An entry of our own log that we do not hold: this store is older than it was. It is taken in like any other,
+    /// and we go on in a new life.
+    fn watch_own_log(&mut self, replica: ReplicaId) -> Result<(), StoreError> {
+        if self.state.meta.replica == Some(replica) {
+            self.new_life("a peer holds entries of this replica that this store does not")?;
+        }
+        Ok(())
+    }
+}

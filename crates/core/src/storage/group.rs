@@ -1,0 +1,212 @@
+//! One group of inputs on its way to one commit: writes collect in an overlay, what follows waits for durability.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::state::{Settings, State};
+use super::{Event, Output};
+use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
+use crate::id::{Dot, Id, ReplicaId};
+use crate::limits::LEASE;
+use crate::machine::{Link, load_policy};
+use crate::store::{
+    Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row, log_key,
+};
+use crate::time::{Now, edit_time, order_time};
+
+pub(super) struct Group<'g> {
+    pub now: Now,
+    pub overlay: Overlay<'g>,
+    pub settings: &'g Settings,
+    pub state: &'g mut State,
+    /// What follows when the group is durable.
+    pub follow: Vec<Output>,
+    pub bundles: Vec<(Arc<Bundle>, Option<Link>)>,
+    /// Carried by the next entry of our own: the first of a life.
+    pub genesis: Option<Genesis>,
+    pub identity_changed: bool,
+    pub meta_touched: bool,
+    pub policy_touched: bool,
+    high_water: Option<HighWater>,
+    note: Option<Note>,
+}
+
+impl<'g> Group<'g> {
+    pub fn new(now: Now, store: &'g dyn Snapshot, settings: &'g Settings, state: &'g mut State) -> Group<'g> {
+        Group {
+            now,
+            overlay: Overlay::new(store),
+            settings,
+            state,
+            follow: Vec::new(),
+            bundles: Vec::new(),
+            genesis: None,
+            identity_changed: false,
+            meta_touched: false,
+            policy_touched: false,
+            high_water: None,
+            note: None,
+        }
+    }
+
+    /// Gives a set that was checked the next dot of our log, and writes it.
+    pub fn write_own(&mut self, set: &ChangeSet) -> Result<Dot, StoreError> {
+        let replica = self.state.meta.replica.unwrap_or_else(|| panic!("a set was accepted without a home"));
+        let dot = Dot { replica, sequence: self.next_sequence(replica) };
+        let prev = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
+        let clock = self.state.hlc.tick(self.now.wall);
+        let mut stamps: Vec<Option<Stamp>> = vec![None; set.records.len()];
+        for at in causes_first(&set.records) {
+            let sealed = &set.records[at];
+            let resolved = self.resolve_names(&sealed.record)?;
+            let largest = self.largest_parent(&sealed.record, &resolved)?;
+            let order_time = order_time(edit_time(sealed.record.version.as_str()), clock, largest);
+            let stamp = Stamp { digest: sealed.digest, order_time, resolved };
+            self.insert(sealed, dot, &stamp)?;
+            stamps[at] = Some(stamp);
+        }
+        let stamps = stamps.into_iter().flatten().collect();
+        let genesis = self.genesis.take();
+        assert_eq!(genesis.is_some(), prev.is_none(), "only the first entry of a replica carries its genesis");
+        let entry = Entry { dot, prev, genesis, stamps, extra: Default::default() };
+        let bundle = Bundle::seal(entry, set.records.clone());
+        self.note = Some(Note { replica, sequence: dot.sequence, hash: bundle.hash });
+        self.append(bundle, None);
+        Ok(dot)
+    }
+
+    /// The next sequence of our log, with the lease extended where it must be.
+    fn next_sequence(&mut self, replica: ReplicaId) -> u64 {
+        let sequence = self.state.next;
+        if sequence > self.state.lease_end {
+            let last = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
+            // `last` is durable only if it is not of this very group; a mark must never name what may be lost.
+            let last = last.filter(|_| self.bundles.iter().all(|(b, _)| b.entry.dot.replica != replica));
+            self.state.lease_end = sequence + LEASE;
+            self.high_water =
+                Some(HighWater { replica, lease_end: self.state.lease_end, last, clean: false });
+        }
+        self.state.next = sequence + 1;
+        sequence
+    }
+
+    /// Puts an entry whose records are in at the end of its replica's log.
+    pub fn append(&mut self, bundle: Bundle, link: Option<Link>) {
+        let dot = bundle.entry.dot;
+        let row = LogRow {
+            arrival: self.state.meta.arrivals,
+            accepted: self.now.wall,
+            hash: bundle.hash,
+            ids: bundle.records.iter().map(|sealed| sealed.record.id.clone()).collect(),
+            entry: bundle.bytes.clone(),
+            signature: bundle.signature.clone().map(serde_bytes::ByteBuf::from),
+        };
+        self.state.meta.arrivals += 1;
+        self.overlay.put(Family::Log, log_key(dot), encode_row(&row));
+        let (hub_id, life) = match (&bundle.entry.genesis, self.state.tips.get(&dot.replica)) {
+            (Some(genesis), _) => (genesis.hub_id, genesis.life),
+            (None, Some(tip)) => (tip.hub_id, tip.life),
+            (None, None) => panic!("an entry with a prev and no chain to hang on: {dot:?}"),
+        };
+        self.put_tip(dot.replica, Some(ReplicaRow { hub_id, life, sequence: dot.sequence, hash: bundle.hash }));
+        self.bundles.push((Arc::new(bundle), link));
+    }
+
+    pub fn put_tip(&mut self, replica: ReplicaId, row: Option<ReplicaRow>) {
+        match &row {
+            Some(row) => self.overlay.put(Family::Replicas, replica.0.to_vec(), encode_row(row)),
+            None => self.overlay.delete(Family::Replicas, replica.0.to_vec()),
+        }
+        self.state.set_tip(replica, row);
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.follow.push(Output::Event(event));
+    }
+
+    /// Leaves a mark that says exactly where the log ends.
+    pub fn stop(&mut self) {
+        if let Some(replica) = self.state.meta.replica {
+            let last = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
+            let pending = self.bundles.iter().any(|(bundle, _)| bundle.entry.dot.replica == replica);
+            // With writes of our own in the same group the mark would precede them: then the stop is left unclean.
+            if !pending {
+                let lease_end = self.state.next - 1;
+                self.high_water = Some(HighWater { replica, lease_end, last, clean: true });
+                self.state.lease_end = 0;
+            }
+        }
+        self.follow.push(Output::Stopped);
+    }
+
+    /// The commit and what follows from it, in order: the news first, then replies.
+    pub fn close(mut self) -> Result<(Commit, Vec<Output>), StoreError> {
+        let mut news = Vec::new();
+        if self.policy_touched {
+            let policy = Arc::new(load_policy(&self.overlay)?);
+            self.state.policy = policy.clone();
+            news.push(Output::Policy(policy));
+        }
+        if self.identity_changed {
+            news.push(Output::Identity(self.state.identity(self.settings)));
+        }
+        if !self.overlay.is_empty() || self.meta_touched {
+            self.state.meta.hlc = self.state.hlc.last();
+            self.overlay.put(Family::Meta, META_KEY.to_vec(), encode_row(&self.state.meta));
+            let clock = self.state.clock.clone();
+            news.push(Output::Durable { bundles: self.bundles, clock, totals: self.state.totals() });
+        }
+        news.append(&mut self.follow);
+        let writes = self.overlay.into_writes();
+        Ok((Commit { number: 0, high_water: self.high_water, writes, note: self.note }, news))
+    }
+}
+
+/// The order in which a set's records are taken: parents within the set before their children; the writer's order
+/// otherwise, and wherever names run in a circle.
+fn causes_first(records: &[Arc<Sealed>]) -> Vec<usize> {
+    let is_parent = |child: &Sealed, parent: &Sealed| {
+        child.record.id == parent.record.id
+            && child.record.parents.iter().any(|named| match named.digest {
+                Some(digest) => digest == parent.digest,
+                None => named.version == parent.record.version,
+            })
+    };
+    let ids: BTreeSet<&Id> = records.iter().map(|sealed| &sealed.record.id).collect();
+    if ids.len() == records.len() {
+        return (0..records.len()).collect();
+    }
+    let mut by_id: std::collections::BTreeMap<&Id, Vec<usize>> = std::collections::BTreeMap::new();
+    for (at, sealed) in records.iter().enumerate() {
+        by_id.entry(&sealed.record.id).or_default().push(at);
+    }
+    let mut order = Vec::with_capacity(records.len());
+    let mut done = vec![false; records.len()];
+    for start in 0..records.len() {
+        let mut open = vec![start];
+        let mut entered = BTreeSet::new();
+        while let Some(at) = open.last().copied() {
+            let siblings = &by_id[&records[at].record.id];
+            let next = siblings.iter().copied().find(|other| {
+                *other != at
+                    && !done[*other]
+                    && !entered.contains(other)
+                    && is_parent(&records[at], &records[*other])
+            });
+            match next {
+                Some(parent) if !done[at] => {
+                    entered.insert(at);
+                    open.push(parent);
+                }
+                _ => {
+                    open.pop();
+                    if !done[at] {
+                        done[at] = true;
+                        order.push(at);
+                    }
+                }
+            }
+        }
+    }
+    order
+}

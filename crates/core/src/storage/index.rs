@@ -1,0 +1,252 @@
+//! Putting a record in: its row, the heads of its id, and what the index shows of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::group::Group;
+use crate::domain::{POLICY_ID, is_reserved};
+use crate::entry::{Sealed, Stamp};
+use crate::hash::Digest;
+use crate::id::{Dot, Id, Version};
+use crate::machine::load_graph;
+use crate::record::{Kind, Record};
+use crate::store::{
+    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, edge_key, encode_row, id_key, read_id, read_record,
+    record_key, type_key,
+};
+use crate::time::Micros;
+use crate::view::{named_heads, view};
+
+impl Group<'_> {
+    /// Takes a record in under one more dot.
+    ///
+    /// O(1) where it replaces heads that are known by digest and leaves one; else the id's graph is worked out whole.
+    pub fn insert(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<(), StoreError> {
+        let record = &sealed.record;
+        let id = &record.id;
+        let (edges, late) = edges(record, stamp);
+        let known = read_record(&self.overlay, id, &sealed.digest)?;
+        let id_row = read_id(&self.overlay, id)?;
+        self.policy_touched |= id.as_str() == POLICY_ID;
+        if let Some(mut row) = known {
+            let before = (row.order_time, row.edges.clone(), row.late.clone());
+            row.order_time = row.order_time.min(stamp.order_time);
+            row.dots.push(dot);
+            row.edges.extend(edges);
+            row.edges.sort();
+            row.edges.dedup();
+            row.late.extend(late);
+            row.late.sort();
+            row.late.dedup();
+            self.overlay.put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
+            let changed = before != (row.order_time, row.edges.clone(), row.late.clone());
+            return if changed { self.rework(id, id_row) } else { Ok(()) };
+        }
+        let row = RecordRow {
+            order_time: stamp.order_time,
+            dots: vec![dot],
+            edges,
+            late,
+            record: sealed.bytes.clone(),
+        };
+        self.overlay.put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
+        self.state.meta.records += 1;
+        let awaited = record_key(id, &sealed.digest);
+        let was_awaited = self.overlay.get(Family::Awaiting, &awaited)?.is_some();
+        if was_awaited {
+            self.overlay.delete(Family::Awaiting, awaited);
+        }
+        let mut missing = false;
+        for edge in &row.edges {
+            let is_head = id_row.as_ref().is_some_and(|row| row.heads.contains(edge));
+            if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
+                missing = true;
+                self.overlay.put(Family::Awaiting, record_key(id, edge), Vec::new());
+            }
+        }
+        let simple = !was_awaited && row.late.is_empty() && !row.edges.contains(&sealed.digest);
+        match id_row {
+            Some(old) if !simple || old.late => self.rework(id, Some(old)),
+            None if !simple => self.rework(id, None),
+            old => self.extend(sealed, &row, old, missing),
+        }
+    }
+
+    /// The short way: nothing points at the new record, and all its edges are known.
+    fn extend(
+        &mut self,
+        sealed: &Arc<Sealed>,
+        row: &RecordRow,
+        old: Option<IdRow>,
+        missing: bool,
+    ) -> Result<(), StoreError> {
+        let record = &sealed.record;
+        let rank = (row.order_time, record.version.clone(), sealed.digest);
+        let mut heads: Vec<Digest> = vec![sealed.digest];
+        let mut next = match &old {
+            None => IdRow {
+                entity_type: record.entity_type().map(str::to_owned),
+                eldest: rank,
+                heads: Vec::new(),
+                late: false,
+                gaps: missing,
+                records: 1,
+                shown: Shown::Nothing,
+                queued: false,
+            },
+            Some(old) => {
+                heads.extend(old.heads.iter().filter(|head| !row.edges.contains(head)));
+                if rank < old.eldest || record.is_entity() != old.entity_type.is_some() {
+                    return self.rework(&record.id, Some(old.clone()));
+                }
+                IdRow { gaps: old.gaps || missing, records: old.records + 1, ..old.clone() }
+            }
+        };
+        if heads.len() > 1 {
+            return self.rework(&record.id, old);
+        }
+        next.heads = heads;
+        next.shown = shown(record, next.entity_type.as_deref());
+        next.queued = false;
+        self.put_id(&record.id, old, next);
+        Ok(())
+    }
+
+    /// The long way: the id's whole graph, and the view that the index follows. O(versions).
+    pub fn rework(&mut self, id: &Id, old: Option<IdRow>) -> Result<(), StoreError> {
+        let graph = load_graph(&self.overlay, id)?;
+        let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else { return Ok(()) };
+        let entity_type = eldest.sealed.record.entity_type().map(str::to_owned);
+        let (order_time, version, digest) = eldest.rank();
+        let next = IdRow {
+            shown: shown(&view.record, entity_type.as_deref()),
+            entity_type,
+            eldest: (order_time, version.clone(), *digest),
+            heads: graph.heads().iter().map(|node| node.sealed.digest).collect(),
+            late: graph.nodes().any(|node| !node.late.is_empty()),
+            gaps: !view.missing_parents.is_empty(),
+            records: graph.nodes().count() as u64,
+            queued: view.queued,
+        };
+        self.put_id(id, old, next);
+        Ok(())
+    }
+
+    fn put_id(&mut self, id: &Id, old: Option<IdRow>, next: IdRow) {
+        let before = old.as_ref().map_or(&Shown::Nothing, |row| &row.shown);
+        if *before != next.shown {
+            for key in index_keys(id, before) {
+                self.overlay.delete(key.0, key.1);
+            }
+            for key in index_keys(id, &next.shown) {
+                self.overlay.put(key.0, key.1, Vec::new());
+            }
+            self.count(before, false);
+            self.count(&next.shown, true);
+        }
+        let was_queued = old.is_some_and(|row| row.queued);
+        if next.queued && !was_queued {
+            self.overlay.put(Family::Queue, id_key(id), Vec::new());
+            self.state.meta.queued += 1;
+        } else if was_queued && !next.queued {
+            self.overlay.delete(Family::Queue, id_key(id));
+            self.state.meta.queued -= 1;
+        }
+        self.overlay.put(Family::Ids, id_key(id), encode_row(&next));
+    }
+
+    fn count(&mut self, shown: &Shown, in_or_out: bool) {
+        let total = match shown {
+            Shown::Nothing => return,
+            Shown::Entity { .. } => &mut self.state.meta.entities,
+            Shown::Relationship { .. } => &mut self.state.meta.relationships,
+        };
+        *total = if in_or_out { *total + 1 } else { *total - 1 };
+    }
+
+    /// What each bare parent name of a record stands for at this hub now: the one record that bears it, the heads that
+    /// a computed version names, or nothing.
+    pub fn resolve_names(&self, record: &Record) -> Result<Vec<Vec<Digest>>, StoreError> {
+        let bare: Vec<&Version> =
+            record.parents.iter().filter(|parent| parent.digest.is_none()).map(|parent| &parent.version).collect();
+        if bare.is_empty() {
+            return Ok(Vec::new());
+        }
+        let graph = load_graph(&self.overlay, &record.id)?;
+        let resolve = |name: &Version| -> Vec<Digest> {
+            let bearers: Vec<Digest> = graph
+                .nodes()
+                .filter(|node| node.sealed.record.version == *name)
+                .map(|node| node.sealed.digest)
+                .collect();
+            if let [only] = bearers[..] {
+                return vec![only];
+            }
+            let prefixes = named_heads(name);
+            let mut heads = BTreeSet::new();
+            for prefix in &prefixes {
+                let mut matching = graph.nodes().filter(|node| node.sealed.digest.0[..4] == *prefix);
+                match (matching.next(), matching.next()) {
+                    (Some(only), None) => heads.insert(only.sealed.digest),
+                    // One that is not here yet: the whole name is left to be resolved when it has come.
+                    _ => return Vec::new(),
+                };
+            }
+            if bearers.is_empty() { heads.into_iter().collect() } else { Vec::new() }
+        };
+        Ok(bare.into_iter().map(resolve).collect())
+    }
+
+    /// The largest order time among the parents that this hub knows.
+    pub fn largest_parent(&self, record: &Record, resolved: &[Vec<Digest>]) -> Result<Option<Micros>, StoreError> {
+        let named = record.parents.iter().filter_map(|parent| parent.digest.as_ref());
+        let mut largest = None;
+        for digest in named.chain(resolved.iter().flatten()) {
+            if let Some(row) = read_record(&self.overlay, &record.id, digest)? {
+                largest = largest.max(Some(row.order_time));
+            }
+        }
+        Ok(largest)
+    }
+}
+
+/// The edges that one entry gives a record, and the names that its hub did not know.
+pub(super) fn edges(record: &Record, stamp: &Stamp) -> (Vec<Digest>, Vec<Version>) {
+    let mut edges: Vec<Digest> = record.parents.iter().filter_map(|parent| parent.digest).collect();
+    let mut late = Vec::new();
+    let bare = record.parents.iter().filter(|parent| parent.digest.is_none());
+    for (at, parent) in bare.enumerate() {
+        match stamp.resolved.get(at) {
+            Some(digests) if !digests.is_empty() => edges.extend(digests),
+            _ => late.push(parent.version.clone()),
+        }
+    }
+    edges.sort();
+    edges.dedup();
+    (edges, late)
+}
+
+fn shown(record: &Record, entity_type: Option<&str>) -> Shown {
+    match (&record.kind, entity_type) {
+        _ if record.deleted => Shown::Nothing,
+        (Kind::Entity { .. }, Some(entity_type)) if is_reserved(entity_type) => Shown::Nothing,
+        (Kind::Entity { .. }, Some(entity_type)) => Shown::Entity { entity_type: entity_type.to_owned() },
+        (Kind::Relationship { from, to, relationship_type }, _) => Shown::Relationship {
+            from: from.clone(),
+            to: to.clone(),
+            relationship_type: relationship_type.clone(),
+        },
+        (Kind::Entity { .. }, None) => Shown::Nothing,
+    }
+}
+
+fn index_keys(id: &Id, shown: &Shown) -> Vec<(Family, Vec<u8>)> {
+    match shown {
+        Shown::Nothing => Vec::new(),
+        Shown::Entity { entity_type } => vec![(Family::Types, type_key(entity_type, id))],
+        Shown::Relationship { from, to, relationship_type } => vec![
+            (Family::Edges, edge_key(from, End::From, relationship_type, id)),
+            (Family::Edges, edge_key(to, End::To, relationship_type, id)),
+        ],
+    }
+}

@@ -1,0 +1,261 @@
+//! The only writer: gives change sets their place in the log and keeps heads and index in step with them.
+//!
+//! Invariant: what leaves in one `Commit` is whole; replies, gossip and the advertised clock follow only from its
+//! `Committed`; no sequence is ever used twice.
+
+mod accept;
+mod apply;
+mod fork;
+mod group;
+mod index;
+mod life;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use group::Group;
+pub use life::Recovery;
+pub use state::Settings;
+use state::State;
+
+use crate::clock::Clock;
+use crate::entry::{Bundle, ChangeSet};
+use crate::hash::Digest;
+use crate::id::{Dot, HomeId, ReplicaId};
+use crate::machine::{Identity, Link, Machine, SetResult, Ticket, Totals};
+use crate::store::{Commit, Marks, Snapshot, StoreError};
+use crate::time::Now;
+use crate::view::Policy;
+
+/// What storage is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A client's change sets.
+    Accept {
+        /// Comes back with the results.
+        ticket: Ticket,
+        /// Each lands whole or not at all.
+        sets: Vec<ChangeSet>,
+    },
+    /// Entries from a peer, in its order of arrival.
+    Apply {
+        /// Where they came from.
+        link: Link,
+        /// Verified as far as bytes go.
+        bundles: Vec<Bundle>,
+    },
+    /// This hub has met its home.
+    Join {
+        /// The home of the first seed reached.
+        home_id: HomeId,
+    },
+    /// Two branches of one replica part above `common`.
+    Fork {
+        /// Whose log.
+        replica: ReplicaId,
+        /// The last sequence that both branches hold; 0 if none.
+        common: u64,
+        /// The hash of the other branch's first entry.
+        theirs: Digest,
+    },
+    /// Another live hub writes under this hub's replica: begin a new life.
+    Twin,
+    /// The commit of this number is durable.
+    Committed {
+        /// As it left.
+        number: u64,
+    },
+    /// No more inputs will come: leave a clean mark.
+    Stop,
+}
+
+/// What storage wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// To be made durable; `Committed` answers.
+    Commit(Commit),
+    /// Follows from durability.
+    Accepted {
+        /// Of the request.
+        ticket: Ticket,
+        /// In the order of the sets.
+        results: Vec<SetResult>,
+    },
+    /// Follows from durability: what a peer's entries came to.
+    Applied {
+        /// Where they came from.
+        link: Link,
+        /// How many were new.
+        applied: usize,
+        /// Whether entries were dropped because something before them is missing.
+        gap: bool,
+        /// Replicas whose chain parts from ours.
+        forks: Vec<ReplicaId>,
+    },
+    /// Follows from durability: new entries, and how far everything is held now.
+    Durable {
+        /// New here, with the link they came from (None: our own), in their order of arrival.
+        bundles: Vec<(Arc<Bundle>, Option<Link>)>,
+        /// What may be advertised.
+        clock: Clock,
+        /// For the status page.
+        totals: Totals,
+    },
+    /// Who this hub is has changed, durably.
+    Identity(Identity),
+    /// The policy has changed, durably.
+    Policy(Arc<Policy>),
+    /// Something that people should be told.
+    Event(Event),
+    /// Everything is on disk and the mark is clean.
+    Stopped,
+}
+
+/// What people should be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The store came back older than it was: a new replica begins.
+    RolledBack {
+        /// How it was noticed.
+        why: String,
+        /// The life that ended.
+        old: ReplicaId,
+        /// Its last entry here.
+        last: u64,
+    },
+    /// Two branches of one replica.
+    Fork {
+        /// Whose log.
+        replica: ReplicaId,
+        /// Where they part.
+        common: u64,
+        /// Whether our branch gave way.
+        yielded: bool,
+        /// Change sets accepted anew.
+        accepted_anew: usize,
+    },
+    /// A new life has begun.
+    NewLife {
+        /// Its name.
+        replica: ReplicaId,
+        /// Its number.
+        life: u64,
+    },
+    /// An entry that no honest hub sends was dropped.
+    Refused {
+        /// Its place.
+        dot: Dot,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The machine.
+pub struct Storage {
+    settings: Settings,
+    state: State,
+    /// The commit under way and what follows from it.
+    flight: Option<(u64, Vec<Output>)>,
+    waiting: VecDeque<Input>,
+    commits: u64,
+    /// Inputs of the machine's own making, for its first step.
+    start: Vec<Output>,
+}
+
+impl Storage {
+    /// Reads how far the store has come and decides how to go on: see [`Recovery`].
+    pub fn open(settings: Settings, store: &dyn Snapshot, marks: &Marks) -> Result<Storage, StoreError> {
+        let (state, start) = life::recover(&settings, store, marks)?;
+        Ok(Storage { settings, state, flight: None, waiting: VecDeque::new(), commits: 0, start })
+    }
+
+    /// Who this hub is.
+    pub fn identity(&self) -> Identity {
+        self.state.identity(&self.settings)
+    }
+
+    /// How far each log is held. Right after [`Storage::open`]: durably.
+    pub fn clock(&self) -> &Clock {
+        &self.state.clock
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.state.policy.clone()
+    }
+
+    /// For the status page.
+    pub fn totals(&self) -> Totals {
+        self.state.totals()
+    }
+
+    fn group(&mut self, now: Now, store: &dyn Snapshot, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let inputs: Vec<Input> = self.waiting.drain(..).collect();
+        let mut group = Group::new(now, store, &self.settings, &mut self.state);
+        group.follow.append(&mut self.start);
+        group.settle_in()?;
+        let mut stop = false;
+        for input in inputs {
+            match input {
+                Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
+                Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
+                Input::Join { home_id } => group.join(home_id)?,
+                Input::Fork { replica, common, theirs } => group.fork(replica, common, theirs)?,
+                Input::Twin => group.new_life("another live hub answers under this replica")?,
+                Input::Committed { .. } => {}
+                Input::Stop => stop = true,
+            }
+        }
+        if stop {
+            group.stop();
+        }
+        let (mut commit, follow) = group.close()?;
+        if commit.writes.is_empty() && commit.high_water.is_none() {
+            // Nothing to make durable: what follows follows at once.
+            out.extend(follow);
+        } else {
+            self.commits += 1;
+            commit.number = self.commits;
+            self.flight = Some((self.commits, follow));
+            out.push(Output::Commit(commit));
+        }
+        Ok(())
+    }
+}
+
+impl Machine for Storage {
+    type Input = Input;
+    type Output = Output;
+
+    fn step(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        inputs: Vec<Input>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        for input in inputs {
+            match input {
+                Input::Committed { number } => match self.flight.take() {
+                    Some((expected, follow)) if expected == number => out.extend(follow),
+                    other => panic!("commit {number} came back while {:?} was under way", other.map(|(n, _)| n)),
+                },
+                other => self.waiting.push_back(other),
+            }
+        }
+        // While a commit is under way the next group collects. `store` holds every commit that has come back.
+        if self.flight.is_none() && (!self.waiting.is_empty() || !self.start.is_empty() || !self.state.settled) {
+            self.group(now, store, out)?;
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Duration> {
+        None
+    }
+}
