@@ -113,6 +113,15 @@ impl Entry {
 
     /// Reads the canonical form back and refuses any other form of the same entry.
     pub fn from_canonical(bytes: &[u8]) -> Result<Entry, EntryError> {
+        let entry = Entry::from_stored(bytes)?;
+        if entry.canonical() != bytes {
+            return bad("not in canonical form");
+        }
+        Ok(entry)
+    }
+
+    /// Reads bytes that were verified when they came in.
+    pub fn from_stored(bytes: &[u8]) -> Result<Entry, EntryError> {
         // An entry of a set at its bounds names 10,000 records with up to 1,024 parents each; the frame bounds bytes.
         let budget = value::Budget::new(8, bytes.len());
         let map = match value::decode_msgpack(bytes, &budget) {
@@ -120,11 +129,7 @@ impl Entry {
             Ok(other) => return bad(format!("{} and not a map", other.kind())),
             Err(refusal) => return bad(refusal.detail),
         };
-        let entry = Entry::read(map)?;
-        if entry.canonical() != bytes {
-            return bad("not in canonical form");
-        }
-        Ok(entry)
+        Entry::read(map)
     }
 
     fn read(mut map: Map) -> Result<Entry, EntryError> {

@@ -37,3 +37,8 @@ pub mod wire;
 
 pub mod machine;
 pub mod storage;
+pub mod reconcile;
+pub mod conflict;
+pub mod peers;
+
+pub mod node;

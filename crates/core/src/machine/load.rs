@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Manifest, POLICY_ID};
+use crate::domain::{MEMBER, Manifest, POLICY_ID};
 use crate::entry::Sealed;
 use crate::hash::Digest;
 use crate::id::Id;
-use crate::record::Record;
-use crate::store::{Family, RecordRow, Snapshot, StoreError, decode_row, id_key, read_id, read_record, scan_prefix};
+use crate::machine::Member;
+use crate::record::{Kind, Record};
+use crate::store::{
+    Family, RecordRow, Snapshot, StoreError, decode_row, id_key, read_id, read_record, scan_prefix, trailing_id,
+    type_prefix,
+};
+use crate::value::Value;
 use crate::view::{Graph, Node, Policy, View};
 
 /// Reads what a row says of a record.
@@ -66,4 +71,31 @@ pub fn load_policy(store: &dyn Snapshot) -> Result<Policy, StoreError> {
     let manifest = Manifest::from_content(&newest.sealed.record.content)
         .unwrap_or_else(|_| Manifest::unreadable());
     Ok(Policy { manifest, short: newest.sealed.digest.short() })
+}
+
+/// The hubs of this home, as its records say.
+pub fn load_members(store: &dyn Snapshot) -> Result<Vec<Member>, StoreError> {
+    let prefix = type_prefix(MEMBER);
+    let mut ids = Vec::new();
+    scan_prefix(store, Family::Types, &prefix, &mut |key, _| {
+        ids.extend(trailing_id(key, prefix.len()));
+        true
+    })?;
+    let mut members = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(view) = load_view(store, &Policy::default(), &id)? else { continue };
+        let Ok(hub_id) = id.as_str().parse() else { continue };
+        let text = |key: &str| view.record.content.get(key).and_then(Value::as_text);
+        let name = match &view.record.kind {
+            Kind::Entity { name, .. } => name.clone().unwrap_or_default(),
+            Kind::Relationship { .. } => continue,
+        };
+        members.push(Member {
+            hub_id,
+            name,
+            address: text("address").and_then(|address| address.parse().ok()),
+            left: text("state").is_some_and(|state| state != "member"),
+        });
+    }
+    Ok(members)
 }

@@ -5,8 +5,8 @@
 mod load;
 mod post;
 
-pub use load::{load_graph, load_policy, load_view, node};
-pub use post::{Identity, Landed, SetResult, Totals};
+pub use load::{load_graph, load_members, load_policy, load_view, node};
+pub use post::{Identity, Landed, Member, SetResult, Totals};
 
 use std::time::Duration;
 

@@ -58,3 +58,16 @@ pub struct Totals {
     pub conflicts: u64,
 }
 
+
+/// One hub of a home, as its member record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Which hub.
+    pub hub_id: HubId,
+    /// Its name for people.
+    pub name: String,
+    /// Where it can be dialled.
+    pub address: Option<std::net::SocketAddr>,
+    /// Whether it has left the home.
+    pub left: bool,
+}

@@ -137,7 +137,7 @@ impl Group<'_> {
 }
 
 fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
-    Entry::from_canonical(&row.entry)
+    Entry::from_stored(&row.entry)
         .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })
 }
 

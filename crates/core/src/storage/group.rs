@@ -8,7 +8,7 @@ use super::{Event, Output};
 use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
 use crate::limits::LEASE;
-use crate::machine::{Link, load_policy};
+use crate::machine::{Link, load_members, load_policy};
 use crate::store::{
     Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row, log_key,
 };
@@ -27,6 +27,7 @@ pub(super) struct Group<'g> {
     pub identity_changed: bool,
     pub meta_touched: bool,
     pub policy_touched: bool,
+    pub members_touched: bool,
     high_water: Option<HighWater>,
     note: Option<Note>,
 }
@@ -44,6 +45,7 @@ impl<'g> Group<'g> {
             identity_changed: false,
             meta_touched: false,
             policy_touched: false,
+            members_touched: false,
             high_water: None,
             note: None,
         }
@@ -146,6 +148,9 @@ impl<'g> Group<'g> {
             let policy = Arc::new(load_policy(&self.overlay)?);
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
+        }
+        if self.members_touched {
+            news.push(Output::Members(load_members(&self.overlay)?));
         }
         if self.identity_changed {
             news.push(Output::Identity(self.state.identity(self.settings)));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::group::Group;
-use crate::domain::{POLICY_ID, is_reserved};
+use crate::domain::{MEMBER, POLICY_ID, is_reserved};
 use crate::entry::{Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, Version};
@@ -28,6 +28,7 @@ impl Group<'_> {
         let known = read_record(&self.overlay, id, &sealed.digest)?;
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
+        self.members_touched |= record.entity_type() == Some(MEMBER);
         if let Some(mut row) = known {
             let before = (row.order_time, row.edges.clone(), row.late.clone());
             row.order_time = row.order_time.min(stamp.order_time);
@@ -158,6 +159,7 @@ impl Group<'_> {
     fn count(&mut self, shown: &Shown, in_or_out: bool) {
         let total = match shown {
             Shown::Nothing => return,
+            Shown::Entity { entity_type } if is_reserved(entity_type) => return,
             Shown::Entity { .. } => &mut self.state.meta.entities,
             Shown::Relationship { .. } => &mut self.state.meta.relationships,
         };
@@ -229,7 +231,6 @@ pub(super) fn edges(record: &Record, stamp: &Stamp) -> (Vec<Digest>, Vec<Version
 fn shown(record: &Record, entity_type: Option<&str>) -> Shown {
     match (&record.kind, entity_type) {
         _ if record.deleted => Shown::Nothing,
-        (Kind::Entity { .. }, Some(entity_type)) if is_reserved(entity_type) => Shown::Nothing,
         (Kind::Entity { .. }, Some(entity_type)) => Shown::Entity { entity_type: entity_type.to_owned() },
         (Kind::Relationship { from, to, relationship_type }, _) => Shown::Relationship {
             from: from.clone(),

@@ -201,6 +201,14 @@ impl Group<'_> {
         self.begin_life(Some((old, last, hash)), Vec::new())
     }
 
+    /// Two live hubs cannot share a name: this one, a clone, goes on under a name and a replica of its own.
+    pub fn leave_the_name_to_the_twin(&mut self) -> Result<(), StoreError> {
+        self.state.meta.hub_id = HubId(random_uuid(self.settings, 1_000 + self.state.meta.life));
+        self.meta_touched = true;
+        self.identity_changed = true;
+        self.new_life("another live hub answers under this hub's name")
+    }
+
     fn begin_life(
         &mut self,
         earlier: Option<(ReplicaId, u64, Digest)>,

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, ReplicaId};
-use crate::machine::{Identity, Link, Machine, SetResult, Ticket, Totals};
+use crate::machine::{Identity, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::Now;
 use crate::view::Policy;
@@ -108,6 +108,8 @@ pub enum Output {
     },
     /// Who this hub is has changed, durably.
     Identity(Identity),
+    /// The hubs of this home have changed, durably.
+    Members(Vec<Member>),
     /// The policy has changed, durably.
     Policy(Arc<Policy>),
     /// Something that people should be told.
@@ -206,7 +208,7 @@ impl Storage {
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
                 Input::Join { home_id } => group.join(home_id)?,
                 Input::Fork { replica, common, theirs } => group.fork(replica, common, theirs)?,
-                Input::Twin => group.new_life("another live hub answers under this replica")?,
+                Input::Twin => group.leave_the_name_to_the_twin()?,
                 Input::Committed { .. } => {}
                 Input::Stop => stop = true,
             }

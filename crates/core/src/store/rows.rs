@@ -88,9 +88,9 @@ pub struct RecordRow {
 /// What the index holds of an id, so that it can be taken out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shown {
-    /// Nothing: deleted, or reserved.
+    /// Nothing: deleted.
     Nothing,
-    /// An entity under its type.
+    /// An entity under its type; reserved types too, which lists pass over.
     Entity {
         /// Its type.
         entity_type: String,

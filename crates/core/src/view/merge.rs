@@ -287,3 +287,18 @@ fn insert(map: &mut Map, path: &[String], value: &Value) {
         }
     }
 }
+
+/// Whether a record wrote something that the view does not show: it lost a conflict, at least in part.
+pub fn overruled(graph: &Graph, shown: &Record, digest: &Digest) -> bool {
+    let Some(node) = graph.node(digest) else { return false };
+    let record = &node.sealed.record;
+    if shown.deleted != record.deleted {
+        return true;
+    }
+    let mut cache = BTreeMap::new();
+    let (own, seen) = (leaves(record), leaves(shown));
+    let paths: BTreeSet<&Path> = own.keys().chain(seen.keys()).collect();
+    paths
+        .into_iter()
+        .any(|path| own.get(path) != seen.get(path) && writes(graph, *digest, path, &mut cache))
+}

@@ -8,7 +8,7 @@ mod merge;
 mod name;
 
 pub use graph::{Graph, Node};
-pub use merge::{Field, Path};
+pub use merge::{Field, Path, overruled};
 pub use name::{computed_version, named_heads};
 
 use std::cmp::Ordering;

@@ -1,0 +1,209 @@
+//! The hub as a whole: which room an output is for. The only place that knows all rooms.
+//!
+//! Invariant: a runtime (the hub, the simulator) adds nothing to this routing; it carries mail and does effects.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::id::HubId;
+use crate::machine::{Identity, Link, Ticket, Totals};
+use crate::store::Commit;
+use crate::view::Policy;
+use crate::wire::{Message, Problem, SyncResponse};
+use crate::{conflict, peers, reconcile, storage};
+
+/// An input on its way to a room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mail {
+    /// To the only writer.
+    Storage(storage::Input),
+    /// To reconciliation.
+    Reconcile(reconcile::Input),
+    /// To conflicts.
+    Conflict(conflict::Input),
+    /// To peers.
+    Peers(peers::Input),
+}
+
+/// What the runtime is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Put in a room's mailbox. Mail from one room to another arrives in the order it was posted.
+    Post(Mail),
+    /// Make durable, then post `Committed` to storage.
+    Commit(Commit),
+    /// Put on a link, after what was put there before.
+    Send {
+        /// Where.
+        link: Link,
+        /// What.
+        message: Message,
+    },
+    /// Close a link after what was put on it.
+    Cut {
+        /// Which.
+        link: Link,
+        /// Stable.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// Open a link; `Connected` or `DialFailed` answers.
+    Dial {
+        /// `host:port`.
+        address: String,
+    },
+    /// Send a datagram.
+    Datagram {
+        /// To.
+        to: SocketAddr,
+        /// Its bytes.
+        data: Vec<u8>,
+    },
+    /// Answer a client.
+    Reply {
+        /// To which request.
+        ticket: Ticket,
+        /// What.
+        answer: Result<Box<SyncResponse>, Problem>,
+    },
+    /// Something that the runtime shows people.
+    Notice(Notice),
+}
+
+/// What the runtime shows people: status, metrics, logs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// Who this hub is.
+    Identity(Identity),
+    /// How far everything is held, durably, and how much that is.
+    Progress {
+        /// May be advertised.
+        clock: Clock,
+        /// Counts.
+        totals: Totals,
+        /// Entries that became durable just now.
+        entries: usize,
+    },
+    /// The policy in force.
+    Policy(Arc<Policy>),
+    /// A fork, a rollback, a new life.
+    Event(storage::Event),
+    /// Who is there.
+    Peers(Vec<peers::PeerStatus>),
+    /// A link stands up; frames on it may be packed.
+    LinkUp {
+        /// Which.
+        link: Link,
+        /// To whom.
+        hub_id: HubId,
+        /// Whether they unpack LZ4.
+        lz4: bool,
+    },
+    /// Everything is on disk; the process may end.
+    Stopped,
+}
+
+/// Where a peer's message goes.
+pub fn deliver(link: Link, message: Message) -> Mail {
+    match message {
+        Message::Hello(_)
+        | Message::Swim { .. }
+        | Message::Ping { .. }
+        | Message::Pong { .. }
+        | Message::Bye { .. } => Mail::Peers(peers::Input::Message { link, message }),
+        Message::Clock { .. }
+        | Message::Pull { .. }
+        | Message::Page { .. }
+        | Message::Push { .. }
+        | Message::Trace { .. }
+        | Message::Chain { .. } => Mail::Reconcile(reconcile::Input::Message { link, message }),
+    }
+}
+
+/// Outputs that can be routed.
+pub trait Route {
+    /// What is to be done with it.
+    fn route(self, effects: &mut Vec<Effect>);
+}
+
+impl Route for storage::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        use storage::Output;
+        let mut post = |mail| effects.push(Effect::Post(mail));
+        match self {
+            Output::Commit(commit) => effects.push(Effect::Commit(commit)),
+            Output::Accepted { ticket, results } => {
+                post(Mail::Reconcile(reconcile::Input::Accepted { ticket, results }));
+            }
+            Output::Applied { link, applied, gap, forks } => {
+                post(Mail::Reconcile(reconcile::Input::Applied { link, applied, gap, forks }));
+            }
+            Output::Durable { bundles, clock, totals } => {
+                let entries = bundles.len();
+                post(Mail::Peers(peers::Input::Clock(clock.clone())));
+                post(Mail::Reconcile(reconcile::Input::Durable { bundles, clock: clock.clone() }));
+                effects.push(Effect::Notice(Notice::Progress { clock, totals, entries }));
+            }
+            Output::Identity(identity) => {
+                post(Mail::Reconcile(reconcile::Input::Identity(identity.clone())));
+                post(Mail::Peers(peers::Input::Identity(identity.clone())));
+                effects.push(Effect::Notice(Notice::Identity(identity)));
+            }
+            Output::Members(members) => post(Mail::Peers(peers::Input::Members(members))),
+            Output::Policy(policy) => {
+                post(Mail::Conflict(conflict::Input::Policy(policy.clone())));
+                effects.push(Effect::Notice(Notice::Policy(policy)));
+            }
+            Output::Event(event) => effects.push(Effect::Notice(Notice::Event(event))),
+            Output::Stopped => effects.push(Effect::Notice(Notice::Stopped)),
+        }
+    }
+}
+
+impl Route for reconcile::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        use reconcile::Output;
+        let mut post = |mail| effects.push(Effect::Post(mail));
+        match self {
+            Output::Send { link, message } => effects.push(Effect::Send { link, message }),
+            Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
+            Output::Apply { link, bundles } => post(Mail::Storage(storage::Input::Apply { link, bundles })),
+            Output::Accept { ticket, sets } => post(Mail::Storage(storage::Input::Accept { ticket, sets })),
+            Output::Fork { replica, common, theirs } => {
+                post(Mail::Storage(storage::Input::Fork { replica, common, theirs }));
+            }
+            Output::Judge { ticket, landed } => post(Mail::Conflict(conflict::Input::Judge { ticket, landed })),
+            Output::Reply { ticket, answer } => effects.push(Effect::Reply { ticket, answer }),
+        }
+    }
+}
+
+impl Route for conflict::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        let conflict::Output::Judged { ticket, conflicts, lost } = self;
+        effects.push(Effect::Post(Mail::Reconcile(reconcile::Input::Judged { ticket, conflicts, lost })));
+    }
+}
+
+impl Route for peers::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        use peers::Output;
+        let mut post = |mail| effects.push(Effect::Post(mail));
+        match self {
+            Output::Dial { address } => effects.push(Effect::Dial { address }),
+            Output::Send { link, message } => effects.push(Effect::Send { link, message }),
+            Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
+            Output::Datagram { to, data } => effects.push(Effect::Datagram { to, data }),
+            Output::LinkUp { link, hub_id, clock, lz4 } => {
+                post(Mail::Reconcile(reconcile::Input::LinkUp { link, clock }));
+                effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
+            }
+            Output::LinkDown { link } => post(Mail::Reconcile(reconcile::Input::LinkDown { link })),
+            Output::Join { home_id } => post(Mail::Storage(storage::Input::Join { home_id })),
+            Output::Twin => post(Mail::Storage(storage::Input::Twin)),
+            Output::Peers(peers) => effects.push(Effect::Notice(Notice::Peers(peers))),
+        }
+    }
+}

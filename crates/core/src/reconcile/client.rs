@@ -1,0 +1,265 @@
+//! A client's sync exchange: where it stands, what it brought, what it lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::page::{Filter, page};
+use super::{Output, Pending, Reconcile};
+use crate::clock::Clock;
+use crate::entry::Entry;
+use crate::hash::Digest;
+use crate::id::{Dot, ReplicaId};
+use crate::machine::{Landed, SetResult, Ticket};
+use crate::record::Record;
+use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, prefix_end, read_log, read_replica};
+use crate::time::Now;
+use crate::wire::{
+    Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse, clock_to_wire,
+};
+
+/// Where a client's clock stands to this hub.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Start {
+    /// The place to read on from.
+    pub clock: Clock,
+    /// Components that counted as less than the client said: their branch was given up.
+    pub reset: Vec<ReplicaId>,
+    /// Components ahead of this hub.
+    pub missing: BTreeMap<ReplicaId, u64>,
+}
+
+/// Holds a client's clock against the chains held here. O(components).
+pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreError> {
+    let mut start = Start::default();
+    for (replica, point) in clock.iter() {
+        let dot = Dot { replica: *replica, sequence: point.sequence };
+        let fits = |row: &LogRow| point.check.is_none_or(|check| check == row.hash.check());
+        if let Some(row) = read_log(store, dot)?.filter(fits) {
+            start.clock.set(*replica, point.sequence, Some(row.hash.check()));
+            continue;
+        }
+        let tip = read_replica(store, replica)?;
+        let common = evidence_below(store, *replica)?;
+        match (tip, common) {
+            // On a branch that gave way here: back to the last entry before it.
+            (_, Some(common)) => {
+                start.reset.push(*replica);
+                if let Some(row) = read_log(store, Dot { replica: *replica, sequence: common })? {
+                    start.clock.set(*replica, common, Some(row.hash.check()));
+                }
+            }
+            (Some(tip), None) if tip.sequence >= point.sequence => start.reset.push(*replica),
+            (_, None) => {
+                start.missing.insert(*replica, point.sequence);
+            }
+        }
+    }
+    Ok(start)
+}
+
+/// If entries of this replica were set aside: the last sequence of its log below the first of them (0 if none).
+fn evidence_below(store: &dyn Snapshot, replica: ReplicaId) -> Result<Option<u64>, StoreError> {
+    let end = prefix_end(&replica.0);
+    let mut first = None;
+    store.scan(Family::Evidence, &replica.0, end.as_deref(), &mut |_, value| {
+        first = Some(decode_row::<LogRow>(Family::Evidence, value));
+        false
+    })?;
+    let Some(first) = first.transpose()? else { return Ok(None) };
+    let entry = Entry::from_stored(&first.entry)
+        .map_err(|error| StoreError::Corrupt { family: Family::Evidence.name(), detail: error.to_string() })?;
+    Ok(Some(entry.prev.map_or(0, |(sequence, _)| sequence)))
+}
+
+impl Reconcile {
+    pub(super) fn sync(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        ticket: Ticket,
+        mut request: Box<SyncRequest>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        if !self.has_home {
+            let mut problem = Problem::new(
+                503,
+                "No home yet",
+                "no_home",
+                "this hub belongs to no home yet: it waits for one of its seeds, or start it with mesh.found",
+            );
+            problem.retry_after = Some(1);
+            out.push(Output::Reply { ticket, answer: Err(problem) });
+            return Ok(());
+        }
+        let mut refused = Vec::with_capacity(request.sets.len());
+        let mut sets = Vec::new();
+        for requested in std::mem::take(&mut request.sets) {
+            match requested.set {
+                Ok(set) => {
+                    refused.push(None);
+                    sets.push(set);
+                }
+                Err(rows) => refused.push(Some(rows)),
+            }
+        }
+        let pushed = !refused.is_empty();
+        let pending = Pending { request, started: now.mono, refused, landed: Vec::new(), rejected: Vec::new() };
+        if !sets.is_empty() {
+            self.pending.insert(ticket, pending);
+            out.push(Output::Accept { ticket, sets });
+            return Ok(());
+        }
+        let Pending { refused, .. } = &pending;
+        let rejected: Vec<Rejected> = refused.iter().flatten().flatten().cloned().collect();
+        self.respond(now, store, ticket, Pending { rejected, ..pending }, (Vec::new(), &[]), pushed, out)
+    }
+
+    pub(super) fn accepted(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        ticket: Ticket,
+        results: Vec<SetResult>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(mut pending) = self.pending.remove(&ticket) else { return Ok(()) };
+        let mut results = results.into_iter();
+        for refused in std::mem::take(&mut pending.refused) {
+            match refused {
+                Some(rows) => pending.rejected.extend(rows),
+                None => match results.next() {
+                    Some(SetResult::Landed(rows)) => pending.landed.extend(rows),
+                    Some(SetResult::Refused(rows)) => pending.rejected.extend(rows),
+                    None => panic!("storage answered fewer sets than it was given"),
+                },
+            }
+        }
+        let contested: Vec<Landed> = pending.landed.iter().filter(|row| row.contested).cloned().collect();
+        if contested.is_empty() {
+            return self.respond(now, store, ticket, pending, (Vec::new(), &[]), true, out);
+        }
+        self.pending.insert(ticket, pending);
+        out.push(Output::Judge { ticket, landed: contested });
+        Ok(())
+    }
+
+    pub(super) fn judged(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        ticket: Ticket,
+        conflicts: Vec<ConflictRow>,
+        lost: &[Digest],
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(pending) = self.pending.remove(&ticket) else { return Ok(()) };
+        self.respond(now, store, ticket, pending, (conflicts, lost), true, out)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one answer, each used once")]
+    fn respond(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        ticket: Ticket,
+        pending: Pending,
+        (conflicts, lost): (Vec<ConflictRow>, &[Digest]),
+        pushed: bool,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let request = &pending.request;
+        let start = client_start(store, &request.clock)?;
+        let mut response = SyncResponse::new(request.sync_type, now.wall);
+        if !start.missing.is_empty() {
+            let missing = start.missing.iter().map(|(replica, sequence)| (replica.to_string(), *sequence)).collect();
+            if !pushed {
+                let detail = "this hub does not yet hold everything that your vector_clock names; try again shortly, \
+                              or ask the hub that gave it to you";
+                let mut problem = Problem::new(409, "Not yet", "not_yet", detail);
+                problem.missing = Some(missing);
+                problem.retry_after = Some(1);
+                out.push(Output::Reply { ticket, answer: Err(problem) });
+                return Ok(());
+            }
+            response.not_yet = true;
+            response.missing = missing;
+            (response.vector_clock, response.clock_checks) = clock_to_wire(&request.clock);
+        } else {
+            let filter = Filter {
+                sync_type: Some(request.sync_type),
+                filters: request.filters.clone(),
+                heads_only: request.heads_only,
+            };
+            let bytes_max = self.settings.limits.page_bytes_max;
+            let page = page(store, &start.clock, &filter, request.limit, bytes_max)?;
+            fill(&mut response, &page.emitted)?;
+            (response.vector_clock, response.clock_checks) = clock_to_wire(&page.next);
+            response.reset = start.reset.iter().map(ReplicaId::to_string).collect();
+            response.sync_stats.bytes = page.bytes;
+            response.cursor = page.more.then(|| "more".to_owned());
+        }
+        let lost: BTreeSet<&Digest> = lost.iter().collect();
+        for row in &pending.landed {
+            let outcome = match (lost.contains(&row.digest), row.known) {
+                (true, _) => Outcome::Lost,
+                (false, true) => Outcome::Known,
+                (false, false) => Outcome::Durable,
+            };
+            let applied = Applied { id: row.id.to_string(), version: row.version.to_string(), outcome };
+            if row.entity { &mut response.applied } else { &mut response.applied_relationships }.push(applied);
+        }
+        response.sync_stats.conflicts_resolved = conflicts.len();
+        response.sync_stats.duration_ms = now.mono.saturating_sub(pending.started).as_millis() as u64;
+        response.conflicts = conflicts;
+        response.rejected = pending.rejected;
+        out.push(Output::Reply { ticket, answer: Ok(Box::new(response)) });
+        Ok(())
+    }
+}
+
+fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), StoreError> {
+    for (set, emitted) in emitted.iter().enumerate() {
+        let entry = Entry::from_stored(&emitted.row.entry)
+            .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })?;
+        let mut row = EntryRow {
+            replica: emitted.dot.replica.to_string(),
+            sequence: emitted.dot.sequence,
+            order_times: Vec::with_capacity(emitted.records.len()),
+            parents: Vec::new(),
+        };
+        let mut open = false;
+        for (at, _, bytes) in &emitted.records {
+            let record = Record::from_stored(bytes)
+                .map_err(|error| StoreError::Corrupt { family: Family::Records.name(), detail: error.detail })?;
+            let stamp = &entry.stamps[*at];
+            row.order_times.push(stamp.order_time.0);
+            row.parents.push(stamp.resolved.iter().map(|name| name.iter().map(Digest::to_string).collect()).collect());
+            let change_type = match (record.deleted, record.parents.is_empty()) {
+                (true, _) => "delete",
+                (false, true) => "create",
+                (false, false) => "update",
+            };
+            if record.is_entity() {
+                response.sync_stats.entities_synced += 1;
+                let entity = Some(record.to_wire());
+                response.changes.push(Change { change_type, set, entity, relationships: Vec::new() });
+                open = true;
+            } else {
+                response.sync_stats.relationships_synced += 1;
+                if !open {
+                    // A set's edges that follow no entity share one change; each says by itself whether it is deleted.
+                    let change_type = "update";
+                    response.changes.push(Change { change_type, set, entity: None, relationships: Vec::new() });
+                    open = true;
+                }
+                if let Some(change) = response.changes.last_mut() {
+                    change.relationships.push(record.to_wire());
+                }
+            }
+        }
+        if row.parents.iter().all(Vec::is_empty) {
+            row.parents.clear();
+        }
+        response.entries.push(row);
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Finding out what another lacks and handing it over: between hubs by clocks, pulls and pushes; for clients by pages.
+//!
+//! Invariant: only what is durable here is told, pushed or sent; what comes in is believed only after storage has
+//! placed it in its chain.
+
+mod client;
+mod page;
+mod peer;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use client::{Start, client_start};
+pub use page::{Emitted, Filter, PageOf, page};
+use peer::{Peer, Pull};
+
+use crate::clock::Clock;
+use crate::entry::{Bundle, ChangeSet};
+use crate::hash::Digest;
+use crate::id::ReplicaId;
+use crate::limits::Limits;
+use crate::machine::{Identity, Landed, Link, Machine, SetResult, Ticket};
+use crate::store::{Snapshot, StoreError};
+use crate::time::Now;
+use crate::wire::{ConflictRow, Message, Problem, SyncRequest, SyncResponse};
+
+/// What reconcile is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A link to a peer of this home stands.
+    LinkUp {
+        /// Its name here.
+        link: Link,
+        /// How far the peer holds each log.
+        clock: Clock,
+    },
+    /// It is gone.
+    LinkDown {
+        /// Which.
+        link: Link,
+    },
+    /// One of: clock, pull, page, push, trace, chain.
+    Message {
+        /// From where.
+        link: Link,
+        /// What.
+        message: Message,
+    },
+    /// Who this hub is.
+    Identity(Identity),
+    /// New entries are durable.
+    Durable {
+        /// With the links they came from.
+        bundles: Vec<(Arc<Bundle>, Option<Link>)>,
+        /// How far everything is held.
+        clock: Clock,
+    },
+    /// What a peer's entries came to, durably.
+    Applied {
+        /// Whose.
+        link: Link,
+        /// How many were new.
+        applied: usize,
+        /// Whether some came early.
+        gap: bool,
+        /// Replicas whose chain parts from ours.
+        forks: Vec<ReplicaId>,
+    },
+    /// A client's sync exchange.
+    Sync {
+        /// To be answered.
+        ticket: Ticket,
+        /// Checked at the door.
+        request: Box<SyncRequest>,
+    },
+    /// Its sets are on disk, or refused.
+    Accepted {
+        /// Which.
+        ticket: Ticket,
+        /// In the order of its sets.
+        results: Vec<SetResult>,
+    },
+    /// What its records met.
+    Judged {
+        /// Which.
+        ticket: Ticket,
+        /// Conflicts.
+        conflicts: Vec<ConflictRow>,
+        /// Records that readers do not see.
+        lost: Vec<Digest>,
+    },
+}
+
+/// What reconcile wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send on a link.
+    Send {
+        /// Where.
+        link: Link,
+        /// What.
+        message: Message,
+    },
+    /// The peer is broken or hostile: end the link.
+    Cut {
+        /// Which.
+        link: Link,
+        /// Stable.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// For storage: a peer's entries.
+    Apply {
+        /// From where.
+        link: Link,
+        /// In the peer's order of arrival.
+        bundles: Vec<Bundle>,
+    },
+    /// For storage: a client's sets.
+    Accept {
+        /// Comes back.
+        ticket: Ticket,
+        /// What to take.
+        sets: Vec<ChangeSet>,
+    },
+    /// For storage: two branches part.
+    Fork {
+        /// Whose log.
+        replica: ReplicaId,
+        /// Above which sequence.
+        common: u64,
+        /// The first hash of the other branch.
+        theirs: Digest,
+    },
+    /// For conflict: what did these records meet?
+    Judge {
+        /// Comes back.
+        ticket: Ticket,
+        /// On disk by now.
+        landed: Vec<Landed>,
+    },
+    /// The answer to a client.
+    Reply {
+        /// To which request.
+        ticket: Ticket,
+        /// A page, or why not.
+        answer: Result<Box<SyncResponse>, Problem>,
+    },
+}
+
+/// How this room behaves; from the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Bounds of pages and messages.
+    pub limits: Limits,
+    /// Peers that a new entry is pushed to at once.
+    pub fanout: usize,
+    /// How often a clock that changed is told.
+    pub interval: Duration,
+    /// Bytes pushed to a peer beyond what it has confirmed; above, it is left to pulls.
+    pub window_bytes_max: usize,
+}
+
+/// A client's request that waits for its sets.
+struct Pending {
+    request: Box<SyncRequest>,
+    started: Duration,
+    /// For each set: already refused at the door.
+    refused: Vec<Option<Vec<crate::wire::Rejected>>>,
+    landed: Vec<Landed>,
+    rejected: Vec<crate::wire::Rejected>,
+}
+
+/// The machine.
+pub struct Reconcile {
+    settings: Settings,
+    /// Durable here.
+    clock: Clock,
+    has_home: bool,
+    peers: BTreeMap<Link, Peer>,
+    pull: Option<Pull>,
+    rounds: u64,
+    traces: BTreeMap<ReplicaId, trace::Trace>,
+    pending: BTreeMap<Ticket, Pending>,
+    /// Where the next fan-out starts, so that the same few are not always first.
+    turn: usize,
+}
+
+impl Reconcile {
+    /// Starts from what the store holds.
+    pub fn new(settings: Settings, identity: &Identity, clock: Clock) -> Reconcile {
+        Reconcile {
+            settings,
+            clock,
+            has_home: identity.home_id.is_some(),
+            peers: BTreeMap::new(),
+            pull: None,
+            rounds: 0,
+            traces: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            turn: 0,
+        }
+    }
+
+    /// What each linked peer is known to hold: for the status page.
+    pub fn peer_clocks(&self) -> impl Iterator<Item = (Link, &Clock)> {
+        self.peers.iter().map(|(link, peer)| (*link, &peer.clock))
+    }
+
+    fn message(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        link: Link,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        if !self.peers.contains_key(&link) {
+            return Ok(()); // a late message of a link that is gone
+        }
+        match message {
+            Message::Clock { clock } => self.heard_clock(now, link, &clock, out),
+            Message::Pull { round, clock } => self.answer_pull(store, link, round, &clock, out)?,
+            Message::Page { round, bundles, more } => self.heard_page(now, link, round, bundles, more, out),
+            Message::Push { bundles } => self.heard_push(link, bundles, out),
+            Message::Trace { replica, above } => trace::answer(store, link, replica, above, out)?,
+            Message::Chain { replica, above, links } => {
+                self.heard_chain(store, link, replica, above, &links, out)?;
+            }
+            Message::Hello(_) | Message::Swim { .. } | Message::Ping { .. } | Message::Pong { .. } | Message::Bye { .. } => {
+                panic!("{} is not for this room", message.name())
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Machine for Reconcile {
+    type Input = Input;
+    type Output = Output;
+
+    fn step(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        inputs: Vec<Input>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        for input in inputs {
+            match input {
+                Input::LinkUp { link, clock } => self.link_up(now, link, clock, out),
+                Input::LinkDown { link } => self.link_down(link),
+                Input::Message { link, message } => self.message(now, store, link, message, out)?,
+                Input::Identity(identity) => self.has_home = identity.home_id.is_some(),
+                Input::Durable { bundles, clock } => self.durable(now, &bundles, clock, out),
+                Input::Applied { link, applied, gap, forks } => self.applied(now, link, applied, gap, &forks, out),
+                Input::Sync { ticket, request } => self.sync(now, store, ticket, request, out)?,
+                Input::Accepted { ticket, results } => self.accepted(now, store, ticket, results, out)?,
+                Input::Judged { ticket, conflicts, lost } => self.judged(now, store, ticket, conflicts, &lost, out)?,
+            }
+        }
+        self.tick(now, out);
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Duration> {
+        let tell = self.peers.values().filter_map(|peer| peer.tell_at(&self.clock, self.settings.interval)).min();
+        let pull = self.pull.as_ref().map(|pull| pull.deadline);
+        let retry = self.peers.values().filter_map(|peer| peer.wakes(&self.clock)).min();
+        [tell, pull, retry].into_iter().flatten().min()
+    }
+}

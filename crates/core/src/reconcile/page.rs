@@ -1,0 +1,209 @@
+//! Pages: what a clock lacks, in this hub's order of arrival, whole sets, bounded in records and bytes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_bytes::ByteBuf;
+
+use crate::clock::Clock;
+use crate::entry::Entry;
+use crate::hash::Digest;
+use crate::id::{Dot, Id, ReplicaId};
+use crate::record::Record;
+use crate::store::{
+    Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_id, read_record,
+};
+use crate::wire::{Filters, SyncType, WireBundle};
+
+/// Log rows read ahead of each replica.
+const AHEAD: usize = 64;
+/// Sets that a page may pass over, for each record it may hold, before it ends early and says that there is more.
+const PASSED_PER_RECORD: usize = 20;
+
+/// What a page leaves out; nothing by default.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only entities, only relationships, or both.
+    pub sync_type: Option<SyncType>,
+    /// By type, writer, acceptance.
+    pub filters: Filters,
+    /// Superseded records.
+    pub heads_only: bool,
+}
+
+/// One set of a page.
+#[derive(Debug, Clone)]
+pub struct Emitted {
+    /// Its place.
+    pub dot: Dot,
+    /// The log row: the entry's bytes and hash.
+    pub row: LogRow,
+    /// The records that passed the filter: position in the entry, id, canonical form.
+    pub records: Vec<(usize, Id, Vec<u8>)>,
+}
+
+impl Emitted {
+    /// For a peer: all of it.
+    pub fn to_wire(&self) -> WireBundle {
+        WireBundle {
+            entry: ByteBuf::from(self.row.entry.clone()),
+            signature: self.row.signature.clone(),
+            records: self.records.iter().map(|(_, _, bytes)| ByteBuf::from(bytes.clone())).collect(),
+        }
+    }
+}
+
+/// A page and the place to go on from.
+#[derive(Debug, Clone)]
+pub struct PageOf {
+    /// In this hub's order of arrival.
+    pub emitted: Vec<Emitted>,
+    /// The clock given, and everything in or passed over by this page.
+    pub next: Clock,
+    /// Whether there is more.
+    pub more: bool,
+    /// Canonical bytes of the records.
+    pub bytes: usize,
+}
+
+/// The log of one replica from a sequence on, read ahead in runs.
+struct Reader {
+    replica: ReplicaId,
+    from: u64,
+    rows: VecDeque<(u64, LogRow)>,
+    ended: bool,
+}
+
+impl Reader {
+    fn fill(&mut self, store: &dyn Snapshot) -> Result<(), StoreError> {
+        if !self.rows.is_empty() || self.ended {
+            return Ok(());
+        }
+        let start = log_key(Dot { replica: self.replica, sequence: self.from });
+        let mut failed = None;
+        store.scan(Family::Log, &start, log_end(&self.replica).as_deref(), &mut |key, value| {
+            let sequence = key.get(16..).and_then(|tail| tail.try_into().ok()).map_or(0, u64::from_be_bytes);
+            match decode_row(Family::Log, value) {
+                Ok(row) => self.rows.push_back((sequence, row)),
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none() && self.rows.len() < AHEAD
+        })?;
+        self.ended = self.rows.len() < AHEAD;
+        self.from = self.rows.back().map_or(self.from, |(sequence, _)| sequence + 1);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Reads one page of what `from` lacks. `limit` and `bytes_max` are exceeded by at most one set.
+///
+/// A merge of the replicas' logs by arrival: O(page · log replicas), whatever the store holds.
+pub fn page(
+    store: &dyn Snapshot,
+    from: &Clock,
+    filter: &Filter,
+    records_max: usize,
+    bytes_max: usize,
+) -> Result<PageOf, StoreError> {
+    let mut readers = readers(store, from)?;
+    let mut page = PageOf { emitted: Vec::new(), next: from.clone(), more: false, bytes: 0 };
+    let (mut records, mut passed) = (0, 0);
+    // The next row of each replica, by arrival.
+    let mut open: BTreeMap<u64, usize> = BTreeMap::new();
+    for (at, reader) in readers.iter_mut().enumerate() {
+        reader.fill(store)?;
+        if let Some((_, row)) = reader.rows.front() {
+            open.insert(row.arrival, at);
+        }
+    }
+    while let Some((_, at)) = open.pop_first() {
+        if records >= records_max || page.bytes >= bytes_max || passed > records_max.saturating_mul(PASSED_PER_RECORD) {
+            page.more = true;
+            break;
+        }
+        let reader = &mut readers[at];
+        let Some((sequence, row)) = reader.rows.pop_front() else { continue };
+        let dot = Dot { replica: reader.replica, sequence };
+        reader.fill(store)?;
+        if let Some((_, row)) = reader.rows.front() {
+            open.insert(row.arrival, at);
+        }
+        page.next.set(dot.replica, sequence, Some(row.hash.check()));
+        let found = select(store, &row, filter)?;
+        if found.is_empty() && !row.ids.is_empty() {
+            passed += 1;
+            continue;
+        }
+        records += found.len();
+        page.bytes += found.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>() + row.entry.len();
+        page.emitted.push(Emitted { dot, row, records: found });
+    }
+    Ok(page)
+}
+
+fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError> {
+    let mut readers = Vec::new();
+    store.scan(Family::Replicas, &[], None, &mut |key, _| {
+        if let Ok(replica) = key.try_into().map(ReplicaId) {
+            let from = from.sequence(&replica) + 1;
+            readers.push(Reader { replica, from, rows: VecDeque::new(), ended: false });
+        }
+        true
+    })?;
+    Ok(readers)
+}
+
+fn select(
+    store: &dyn Snapshot,
+    row: &LogRow,
+    filter: &Filter,
+) -> Result<Vec<(usize, Id, Vec<u8>)>, StoreError> {
+    if filter.filters.since.is_some_and(|since| row.accepted < since) {
+        return Ok(Vec::new());
+    }
+    let entry = Entry::from_stored(&row.entry)
+        .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })?;
+    let mut found = Vec::with_capacity(row.ids.len());
+    for (at, (id, stamp)) in row.ids.iter().zip(&entry.stamps).enumerate() {
+        let Some(record) = read_record(store, id, &stamp.digest)? else {
+            let detail = format!("the record {} of {id} that the log names is not there", stamp.digest);
+            return Err(StoreError::Corrupt { family: Family::Records.name(), detail });
+        };
+        if passes(store, id, &stamp.digest, &record.record, filter)? {
+            found.push((at, id.clone(), record.record));
+        }
+    }
+    Ok(found)
+}
+
+fn passes(
+    store: &dyn Snapshot,
+    id: &Id,
+    digest: &Digest,
+    bytes: &[u8],
+    filter: &Filter,
+) -> Result<bool, StoreError> {
+    let wanted = &filter.filters;
+    let all = matches!(filter.sync_type, None | Some(SyncType::Full | SyncType::Delta));
+    if filter.heads_only && !read_id(store, id)?.is_some_and(|row| row.heads.contains(digest)) {
+        return Ok(false);
+    }
+    if all && wanted.entity_types.is_none() && wanted.modified_by.is_none() {
+        return Ok(true);
+    }
+    let record = Record::from_stored(bytes)
+        .map_err(|error| StoreError::Corrupt { family: Family::Records.name(), detail: error.detail })?;
+    let kind = match filter.sync_type {
+        Some(SyncType::Entities) => record.is_entity(),
+        Some(SyncType::Relationships) => !record.is_entity(),
+        None | Some(SyncType::Full | SyncType::Delta) => true,
+    };
+    let of_type = match &wanted.entity_types {
+        Some(types) => record.entity_type().is_some_and(|name| types.contains(name)),
+        None => true,
+    };
+    let by = match &wanted.modified_by {
+        Some(users) => record.user_id.as_ref().is_some_and(|user| users.contains(user)),
+        None => true,
+    };
+    Ok(kind && of_type && by)
+}

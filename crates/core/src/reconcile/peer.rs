@@ -1,0 +1,366 @@
+//! One peer: what it holds, what it was told, what was asked of it.
+//!
+//! Small news is pushed at once; anything larger is pulled, page by page, so that the receiver sets the pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Output, Reconcile};
+use crate::clock::Clock;
+use crate::entry::Bundle;
+use crate::id::ReplicaId;
+use crate::limits::{PULL_TIMEOUT, QUIET_CLOCK_INTERVAL};
+use crate::machine::Link;
+use crate::reconcile::page::{Filter, page};
+use crate::store::{Snapshot, StoreError};
+use crate::time::Now;
+use crate::wire::{Message, WireBundle, WireClock};
+
+/// A clock is not told more often than this, however much news there is.
+const TELL_MIN: Duration = Duration::from_millis(20);
+/// A peer whose page brought nothing is not asked again before this.
+const STALL: Duration = Duration::from_secs(2);
+
+pub(super) struct Peer {
+    /// What it holds, as far as it said or as its own messages show.
+    pub clock: Clock,
+    /// `clock` and what was pushed to it since.
+    sent: Clock,
+    /// Bytes pushed since it last told its clock.
+    unconfirmed: usize,
+    /// The last clock it was told, and when.
+    told: Clock,
+    told_at: Duration,
+    /// It lacks something that was not pushed: it should hear soon.
+    hurry: bool,
+    /// Not asked before this.
+    stalled_until: Duration,
+}
+
+impl Peer {
+    fn new(clock: Clock, told: Clock, now: Duration) -> Peer {
+        let sent = clock.clone();
+        Peer {
+            clock,
+            sent,
+            unconfirmed: 0,
+            told,
+            told_at: now,
+            hurry: false,
+            stalled_until: Duration::ZERO,
+        }
+    }
+
+    /// When it is to be told our clock: soon in a hurry, at the interval if the clock changed, else only now and then.
+    pub fn tell_at(&self, clock: &Clock, interval: Duration) -> Option<Duration> {
+        let after = match (self.hurry, self.told == *clock) {
+            (true, _) => TELL_MIN,
+            (false, false) => interval,
+            (false, true) => QUIET_CLOCK_INTERVAL,
+        };
+        Some(self.told_at + after)
+    }
+
+    /// When a stalled peer that has something for us may be asked again.
+    pub fn wakes(&self, clock: &Clock) -> Option<Duration> {
+        (self.stalled_until > Duration::ZERO && clock.lacks(&self.clock)).then_some(self.stalled_until)
+    }
+}
+
+/// A page asked for.
+pub(super) struct Pull {
+    pub link: Link,
+    pub round: u64,
+    pub deadline: Duration,
+    /// What will be held when everything asked for so far has landed.
+    projected: Clock,
+    /// Pages handed to storage and not yet durable.
+    landing: usize,
+    /// Whether the page of `round` is still to come.
+    waiting: bool,
+}
+
+impl Reconcile {
+    pub(super) fn link_up(&mut self, now: Now, link: Link, clock: Clock, out: &mut Vec<Output>) {
+        let mut peer = Peer::new(clock.clone(), Clock::new(), now.mono);
+        peer.hurry = true;
+        self.peers.insert(link, peer);
+        self.look_for_forks(link, &clock, out);
+        self.maybe_pull(now, out);
+    }
+
+    pub(super) fn link_down(&mut self, link: Link) {
+        self.peers.remove(&link);
+        self.traces.retain(|_, trace| trace.link != link);
+        if self.pull.as_ref().is_some_and(|pull| pull.link == link) {
+            self.pull = None; // what was on its way is asked for again, from the clock reached
+        }
+    }
+
+    pub(super) fn heard_clock(&mut self, now: Now, link: Link, clock: &WireClock, out: &mut Vec<Output>) {
+        let Some(clock) = clock.read(&self.settings.limits) else {
+            let detail = "a clock with too many entries, or with one replica twice".to_owned();
+            out.push(Output::Cut { link, code: "bad_clock", detail });
+            return;
+        };
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.clock = clock.clone();
+            peer.sent = clock.clone();
+            peer.unconfirmed = 0;
+            peer.hurry |= clock.lacks(&self.clock) && peer.told != self.clock;
+        }
+        self.look_for_forks(link, &clock, out);
+        self.maybe_pull(now, out);
+    }
+
+    /// Asks a peer that holds something we lack; one at a time, so that nothing is fetched twice.
+    pub(super) fn maybe_pull(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.pull.is_some() || !self.has_home {
+            return;
+        }
+        let useful = |clock: &Clock| {
+            clock
+                .iter()
+                .any(|(replica, point)| {
+                    !self.traces.contains_key(replica) && self.clock.sequence(replica) < point.sequence
+                })
+        };
+        let ready = self.peers.iter().filter(|(_, peer)| peer.stalled_until <= now.mono && useful(&peer.clock));
+        let Some((link, _)) = ready.min_by_key(|(link, _)| (link.0 as usize).wrapping_sub(self.turn)) else { return };
+        let link = *link;
+        self.rounds += 1;
+        self.pull = Some(Pull {
+            link,
+            round: self.rounds,
+            deadline: now.mono + PULL_TIMEOUT,
+            projected: self.clock.clone(),
+            landing: 0,
+            waiting: true,
+        });
+        let clock = WireClock::of(&self.clock);
+        out.push(Output::Send { link, message: Message::Pull { round: self.rounds, clock } });
+    }
+
+    pub(super) fn answer_pull(
+        &mut self,
+        store: &dyn Snapshot,
+        link: Link,
+        round: u64,
+        clock: &WireClock,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(from) = clock.read(&self.settings.limits) else {
+            out.push(Output::Cut { link, code: "bad_clock", detail: "a pull from an impossible clock".to_owned() });
+            return Ok(());
+        };
+        let limits = &self.settings.limits;
+        let page = page(store, &from, &Filter::default(), limits.page_records_max, limits.page_bytes_max)?;
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.sent.join(&page.next);
+        }
+        let bundles = page.emitted.iter().map(super::Emitted::to_wire).collect();
+        out.push(Output::Send { link, message: Message::Page { round, bundles, more: page.more } });
+        Ok(())
+    }
+
+    pub(super) fn heard_page(
+        &mut self,
+        now: Now,
+        link: Link,
+        round: u64,
+        bundles: Vec<WireBundle>,
+        more: bool,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.pull.as_ref().is_some_and(|pull| pull.link == link && pull.round == round && pull.waiting) {
+            return; // an answer that was given up
+        }
+        let Some(bundles) = self.open(link, bundles, out) else {
+            self.pull = None;
+            return;
+        };
+        let Some(pull) = self.pull.as_mut() else { return };
+        for bundle in &bundles {
+            let dot = bundle.entry.dot;
+            pull.projected.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+        }
+        pull.waiting = false;
+        pull.deadline = now.mono + PULL_TIMEOUT;
+        if bundles.is_empty() {
+            // It said that it has more than we hold, and sends nothing: a stale clock, or a lie.
+            if let Some(peer) = self.peers.get_mut(&link) {
+                peer.stalled_until = now.mono + STALL;
+            }
+            if pull.landing == 0 {
+                self.pull = None;
+                self.maybe_pull(now, out);
+            }
+            return;
+        }
+        pull.landing += 1;
+        out.push(Output::Apply { link, bundles });
+        if more {
+            self.pull_on(now, out);
+        }
+    }
+
+    /// Asks for the next page while the last is still landing: one ahead, no more.
+    fn pull_on(&mut self, now: Now, out: &mut Vec<Output>) {
+        let Some(pull) = self.pull.as_mut() else { return };
+        if pull.waiting || pull.landing > 1 {
+            return;
+        }
+        self.rounds += 1;
+        pull.round = self.rounds;
+        pull.waiting = true;
+        pull.deadline = now.mono + PULL_TIMEOUT;
+        let clock = WireClock::of(&pull.projected);
+        out.push(Output::Send { link: pull.link, message: Message::Pull { round: pull.round, clock } });
+    }
+
+    pub(super) fn heard_push(&mut self, link: Link, bundles: Vec<WireBundle>, out: &mut Vec<Output>) {
+        let Some(bundles) = self.open(link, bundles, out) else { return };
+        let clock = &self.clock;
+        let new: Vec<Bundle> = bundles.into_iter().filter(|bundle| !clock.covers(bundle.entry.dot)).collect();
+        if !new.is_empty() {
+            out.push(Output::Apply { link, bundles: new });
+        }
+    }
+
+    /// Verifies what a peer sent; what it sends, it holds.
+    fn open(&mut self, link: Link, bundles: Vec<WireBundle>, out: &mut Vec<Output>) -> Option<Vec<Bundle>> {
+        let mut opened = Vec::with_capacity(bundles.len().min(self.settings.limits.page_records_max));
+        for bundle in bundles {
+            match bundle.open() {
+                Ok(bundle) => opened.push(bundle),
+                Err(error) => {
+                    out.push(Output::Cut { link, code: "bad_bundle", detail: error.to_string() });
+                    return None;
+                }
+            }
+        }
+        let peer = self.peers.get_mut(&link)?;
+        for bundle in &opened {
+            let dot = bundle.entry.dot;
+            if !peer.clock.covers(dot) {
+                peer.clock.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+            }
+            if !peer.sent.covers(dot) {
+                peer.sent.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+            }
+        }
+        Some(opened)
+    }
+
+    pub(super) fn applied(
+        &mut self,
+        now: Now,
+        link: Link,
+        applied: usize,
+        gap: bool,
+        forks: &[ReplicaId],
+        out: &mut Vec<Output>,
+    ) {
+        for replica in forks {
+            self.trace(link, *replica, out);
+        }
+        if let Some(pull) = self.pull.as_mut().filter(|pull| pull.link == link && pull.landing > 0) {
+            pull.landing -= 1;
+            if applied == 0 && let Some(peer) = self.peers.get_mut(&link) {
+                peer.stalled_until = now.mono + STALL;
+            }
+            if gap || !forks.is_empty() || applied == 0 {
+                self.pull = None; // what was projected is not so: begin again from the clock
+            } else if pull.waiting {
+            } else if self.peers.get(&link).is_some_and(|peer| pull.projected.lacks(&peer.clock)) {
+                self.pull_on(now, out);
+            } else if pull.landing == 0 {
+                self.pull = None;
+            }
+        }
+        self.maybe_pull(now, out);
+    }
+
+    /// Entries are durable: push them on, or say that there is something to pull.
+    pub(super) fn durable(
+        &mut self,
+        now: Now,
+        bundles: &[(Arc<Bundle>, Option<Link>)],
+        clock: Clock,
+        out: &mut Vec<Output>,
+    ) {
+        self.clock = clock;
+        let links: Vec<Link> = self.peers.keys().copied().collect();
+        let mut chosen = 0;
+        self.turn = self.turn.wrapping_add(1);
+        for at in 0..links.len() {
+            let link = links[(at + self.turn) % links.len()];
+            let Some(peer) = self.peers.get_mut(&link) else { continue };
+            let lacking: Vec<&Arc<Bundle>> = bundles
+                .iter()
+                .filter(|(bundle, from)| *from != Some(link) && !peer.sent.covers(bundle.entry.dot))
+                .map(|(bundle, _)| bundle)
+                .collect();
+            if lacking.is_empty() {
+                continue;
+            }
+            let fits = chosen < self.settings.fanout && peer.takes(&lacking, &self.settings);
+            if fits {
+                chosen += 1;
+                let bundles = lacking.iter().map(|bundle| WireBundle::of(bundle)).collect();
+                out.push(Output::Send { link, message: Message::Push { bundles } });
+            } else {
+                peer.hurry |= self.settings.fanout > chosen;
+            }
+        }
+        self.maybe_pull(now, out);
+    }
+
+    /// What time alone asks for.
+    pub(super) fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.pull.as_ref().is_some_and(|pull| pull.deadline <= now.mono) {
+            if let Some(pull) = self.pull.take()
+                && let Some(peer) = self.peers.get_mut(&pull.link)
+            {
+                peer.stalled_until = now.mono + PULL_TIMEOUT;
+            }
+            self.turn = self.turn.wrapping_add(1);
+        }
+        for (link, peer) in &mut self.peers {
+            let due = peer.tell_at(&self.clock, self.settings.interval).is_some_and(|at| at <= now.mono);
+            if due {
+                peer.told = self.clock.clone();
+                peer.told_at = now.mono;
+                peer.hurry = false;
+                let clock = WireClock::of(&self.clock);
+                out.push(Output::Send { link: *link, message: Message::Clock { clock } });
+            }
+            if peer.stalled_until <= now.mono {
+                peer.stalled_until = Duration::ZERO;
+            }
+        }
+        self.maybe_pull(now, out);
+    }
+}
+
+impl Peer {
+    /// Whether these entries can be pushed: each follows what the peer holds or was sent, and they stay within the
+    /// window. Notes them as sent if so.
+    fn takes(&mut self, bundles: &[&Arc<Bundle>], settings: &super::Settings) -> bool {
+        let bytes: usize = bundles.iter().map(|bundle| bundle.size()).sum();
+        if bytes > settings.limits.page_bytes_max || self.unconfirmed + bytes > settings.window_bytes_max {
+            return false;
+        }
+        let mut sent = self.sent.clone();
+        for bundle in bundles {
+            let dot = bundle.entry.dot;
+            if sent.sequence(&dot.replica) != bundle.entry.prev.map_or(0, |(sequence, _)| sequence) {
+                return false;
+            }
+            sent.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+        }
+        self.sent = sent;
+        self.unconfirmed += bytes;
+        true
+    }
+}
