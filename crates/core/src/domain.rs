@@ -104,7 +104,10 @@ fn bad<T>(what: impl Into<String>) -> Result<T, ManifestError> {
 impl Manifest {
     /// What holds where the policy cannot be read: every view is the last write, marked.
     pub fn unreadable() -> Manifest {
-        Manifest { semantics: 0, ..Manifest::default() }
+        Manifest {
+            semantics: 0,
+            ..Manifest::default()
+        }
     }
 
     /// Reads a manifest from the content of a policy record, which has the shape of `config/domains/*.toml`.

@@ -35,10 +35,10 @@ pub mod store;
 pub mod view;
 pub mod wire;
 
-pub mod machine;
-pub mod storage;
-pub mod reconcile;
 pub mod conflict;
+pub mod machine;
 pub mod peers;
+pub mod reconcile;
+pub mod storage;
 
 pub mod node;

@@ -137,14 +137,35 @@ impl Route for storage::Output {
             Output::Accepted { ticket, results } => {
                 post(Mail::Reconcile(reconcile::Input::Accepted { ticket, results }));
             }
-            Output::Applied { link, applied, gap, forks } => {
-                post(Mail::Reconcile(reconcile::Input::Applied { link, applied, gap, forks }));
+            Output::Applied {
+                link,
+                applied,
+                gap,
+                forks,
+            } => {
+                post(Mail::Reconcile(reconcile::Input::Applied {
+                    link,
+                    applied,
+                    gap,
+                    forks,
+                }));
             }
-            Output::Durable { bundles, clock, totals } => {
+            Output::Durable {
+                bundles,
+                clock,
+                totals,
+            } => {
                 let entries = bundles.len();
                 post(Mail::Peers(peers::Input::Clock(clock.clone())));
-                post(Mail::Reconcile(reconcile::Input::Durable { bundles, clock: clock.clone() }));
-                effects.push(Effect::Notice(Notice::Progress { clock, totals, entries }));
+                post(Mail::Reconcile(reconcile::Input::Durable {
+                    bundles,
+                    clock: clock.clone(),
+                }));
+                effects.push(Effect::Notice(Notice::Progress {
+                    clock,
+                    totals,
+                    entries,
+                }));
             }
             Output::Identity(identity) => {
                 post(Mail::Reconcile(reconcile::Input::Identity(identity.clone())));
@@ -171,10 +192,20 @@ impl Route for reconcile::Output {
             Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
             Output::Apply { link, bundles } => post(Mail::Storage(storage::Input::Apply { link, bundles })),
             Output::Accept { ticket, sets } => post(Mail::Storage(storage::Input::Accept { ticket, sets })),
-            Output::Fork { replica, common, theirs } => {
-                post(Mail::Storage(storage::Input::Fork { replica, common, theirs }));
+            Output::Fork {
+                replica,
+                common,
+                theirs,
+            } => {
+                post(Mail::Storage(storage::Input::Fork {
+                    replica,
+                    common,
+                    theirs,
+                }));
             }
-            Output::Judge { ticket, landed } => post(Mail::Conflict(conflict::Input::Judge { ticket, landed })),
+            Output::Judge { ticket, landed } => {
+                post(Mail::Conflict(conflict::Input::Judge { ticket, landed }))
+            }
             Output::Reply { ticket, answer } => effects.push(Effect::Reply { ticket, answer }),
         }
     }
@@ -182,8 +213,16 @@ impl Route for reconcile::Output {
 
 impl Route for conflict::Output {
     fn route(self, effects: &mut Vec<Effect>) {
-        let conflict::Output::Judged { ticket, conflicts, lost } = self;
-        effects.push(Effect::Post(Mail::Reconcile(reconcile::Input::Judged { ticket, conflicts, lost })));
+        let conflict::Output::Judged {
+            ticket,
+            conflicts,
+            lost,
+        } = self;
+        effects.push(Effect::Post(Mail::Reconcile(reconcile::Input::Judged {
+            ticket,
+            conflicts,
+            lost,
+        })));
     }
 }
 
@@ -196,7 +235,12 @@ impl Route for peers::Output {
             Output::Send { link, message } => effects.push(Effect::Send { link, message }),
             Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
             Output::Datagram { to, data } => effects.push(Effect::Datagram { to, data }),
-            Output::LinkUp { link, hub_id, clock, lz4 } => {
+            Output::LinkUp {
+                link,
+                hub_id,
+                clock,
+                lz4,
+            } => {
                 post(Mail::Reconcile(reconcile::Input::LinkUp { link, clock }));
                 effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
             }

@@ -60,7 +60,11 @@ impl Conflict {
         Conflict { policy }
     }
 
-    fn judge(&self, store: &dyn Snapshot, landed: &[Landed]) -> Result<(Vec<ConflictRow>, Vec<Digest>), StoreError> {
+    fn judge(
+        &self,
+        store: &dyn Snapshot,
+        landed: &[Landed],
+    ) -> Result<(Vec<ConflictRow>, Vec<Digest>), StoreError> {
         let (mut conflicts, mut lost) = (Vec::new(), Vec::new());
         let mut by_id: BTreeMap<&Id, Vec<&Landed>> = BTreeMap::new();
         for row in landed {
@@ -68,11 +72,15 @@ impl Conflict {
         }
         for (id, rows) in by_id {
             let graph = load_graph(store, id)?;
-            let Some(view) = view(&graph, &self.policy).filter(|view| view.conflict) else { continue };
+            let Some(view) = view(&graph, &self.policy).filter(|view| view.conflict) else {
+                continue;
+            };
             let heads = graph.heads();
             for row in rows {
                 let against = heads.iter().filter(|head| head.sealed.digest != row.digest);
-                let Some(other) = against.max_by(|a, b| by_rank(a, b)) else { continue };
+                let Some(other) = against.max_by(|a, b| by_rank(a, b)) else {
+                    continue;
+                };
                 if !heads.iter().any(|head| head.sealed.digest == row.digest) {
                     continue; // another record has replaced it already
                 }
@@ -109,7 +117,11 @@ impl Machine for Conflict {
                 Input::Policy(policy) => self.policy = policy,
                 Input::Judge { ticket, landed } => {
                     let (conflicts, lost) = self.judge(store, &landed)?;
-                    out.push(Output::Judged { ticket, conflicts, lost });
+                    out.push(Output::Judged {
+                        ticket,
+                        conflicts,
+                        lost,
+                    });
                 }
             }
         }

@@ -47,12 +47,21 @@ pub struct Shown {
 impl Shown {
     fn of(view: &View) -> Shown {
         let map = view.record.to_wire();
-        let (entity, relationship) = if view.record.is_entity() { (Some(map), None) } else { (None, Some(map)) };
+        let (entity, relationship) = if view.record.is_entity() {
+            (Some(map), None)
+        } else {
+            (None, Some(map))
+        };
         Shown {
             entity,
             relationship,
             heads: view.heads.iter().map(|head| head.version.to_string()).collect(),
-            head_digests: view.heads.iter().filter_map(|h| h.digest).map(|d| d.to_string()).collect(),
+            head_digests: view
+                .heads
+                .iter()
+                .filter_map(|h| h.digest)
+                .map(|d| d.to_string())
+                .collect(),
             provisional: view.provisional,
             conflict: view.conflict,
             strategy: view.strategy.name(),
@@ -73,9 +82,18 @@ pub fn clock(store: &dyn Snapshot) -> Result<Clock, StoreError> {
     let mut points = BTreeMap::new();
     let mut failed = None;
     store.scan(Family::Replicas, &[], None, &mut |key, value| {
-        match (key.try_into().map(crate::id::ReplicaId), decode_row::<ReplicaRow>(Family::Replicas, value)) {
+        match (
+            key.try_into().map(crate::id::ReplicaId),
+            decode_row::<ReplicaRow>(Family::Replicas, value),
+        ) {
             (Ok(replica), Ok(row)) => {
-                points.insert(replica, Point { sequence: row.sequence, check: Some(row.hash.check()) });
+                points.insert(
+                    replica,
+                    Point {
+                        sequence: row.sequence,
+                        check: Some(row.hash.check()),
+                    },
+                );
             }
             (_, Err(error)) => failed = Some(error),
             (Err(_), Ok(_)) => {}
@@ -86,8 +104,15 @@ pub fn clock(store: &dyn Snapshot) -> Result<Clock, StoreError> {
 }
 
 /// One id's view; None if nothing is known of it, or if it is of the other kind.
-pub fn one(store: &dyn Snapshot, policy: &Policy, id: &Id, entity: bool) -> Result<Option<Shown>, StoreError> {
-    let Some(view) = load_view(store, policy, id)? else { return Ok(None) };
+pub fn one(
+    store: &dyn Snapshot,
+    policy: &Policy,
+    id: &Id,
+    entity: bool,
+) -> Result<Option<Shown>, StoreError> {
+    let Some(view) = load_view(store, policy, id)? else {
+        return Ok(None);
+    };
     if view.record.is_entity() != entity {
         return Ok(None);
     }
@@ -141,14 +166,19 @@ pub fn entities(
         None => prefix.clone(),
     };
     let mut found: Vec<Id> = Vec::new();
-    store.scan(Family::Types, &start, crate::store::prefix_end(&prefix).as_deref(), &mut |key, _| {
-        let before = 1 + key.first().map_or(0, |len| usize::from(*len));
-        // Reserved types are the home's own business.
-        if key.get(1) != Some(&b'_') {
-            found.extend(trailing_id(key, before));
-        }
-        found.len() <= limit
-    })?;
+    store.scan(
+        Family::Types,
+        &start,
+        crate::store::prefix_end(&prefix).as_deref(),
+        &mut |key, _| {
+            let before = 1 + key.first().map_or(0, |len| usize::from(*len));
+            // Reserved types are the home's own business.
+            if key.get(1) != Some(&b'_') {
+                found.extend(trailing_id(key, before));
+            }
+            found.len() <= limit
+        },
+    )?;
     let more = found.len() > limit;
     found.truncate(limit);
     let mut entities = Vec::with_capacity(found.len());
@@ -159,7 +189,10 @@ pub fn entities(
             entities.push(Shown::of(&view));
         }
     }
-    Ok(Page { items: Entities { entities }, cursor: if more { last } else { None } })
+    Ok(Page {
+        items: Entities { entities },
+        cursor: if more { last } else { None },
+    })
 }
 
 /// The edges around a thing, or of a type, or all; at most `limit`, in the order of their ids, after the cursor.
@@ -197,14 +230,21 @@ pub fn relationships(
     if more {
         found.pop_last();
     }
-    let cursor = if more { found.last().map(Id::to_string) } else { None };
+    let cursor = if more {
+        found.last().map(Id::to_string)
+    } else {
+        None
+    };
     let mut relationships = Vec::with_capacity(found.len());
     for id in &found {
         if let Some(view) = load_view(store, policy, id)? {
             relationships.push(Shown::of(&view));
         }
     }
-    Ok(Page { items: Relationships { relationships }, cursor })
+    Ok(Page {
+        items: Relationships { relationships },
+        cursor,
+    })
 }
 
 /// The conflicts that wait for a person, in the order of their ids.
@@ -252,17 +292,26 @@ pub struct AcceptedRow {
 }
 
 /// Every version of an id, newest first. O(versions · acceptances).
-pub fn history(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Option<Vec<VersionRow>>, StoreError> {
+pub fn history(
+    store: &dyn Snapshot,
+    policy: &Policy,
+    id: &Id,
+) -> Result<Option<Vec<VersionRow>>, StoreError> {
     if read_id(store, id)?.is_none() {
         return Ok(None);
     }
     let graph = load_graph(store, id)?;
-    let Some(view) = view(&graph, policy) else { return Ok(None) };
+    let Some(view) = view(&graph, policy) else {
+        return Ok(None);
+    };
     let heads: BTreeSet<Digest> = graph.heads().iter().map(|head| head.sealed.digest).collect();
     let mut children: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
     for node in graph.nodes() {
         for parent in graph.parents(&node.sealed.digest) {
-            children.entry(*parent).or_default().push(node.sealed.record.version.to_string());
+            children
+                .entry(*parent)
+                .or_default()
+                .push(node.sealed.record.version.to_string());
         }
     }
     let mut nodes: Vec<_> = graph.nodes().collect();
@@ -270,15 +319,21 @@ pub fn history(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Option<
     let mut rows = Vec::with_capacity(nodes.len());
     for node in nodes {
         let digest = node.sealed.digest;
-        let state = match (heads.contains(&digest), view.conflict && overruled(&graph, &view.record, &digest)) {
+        let state = match (
+            heads.contains(&digest),
+            view.conflict && overruled(&graph, &view.record, &digest),
+        ) {
             (true, false) => "head",
             (true, true) => "lost",
             (false, _) => "superseded",
         };
         let version = |d: &Digest| graph.node(d).map(|node| node.sealed.record.version.to_string());
         let map = node.sealed.record.to_wire();
-        let (entity, relationship) =
-            if node.sealed.record.is_entity() { (Some(map), None) } else { (None, Some(map)) };
+        let (entity, relationship) = if node.sealed.record.is_entity() {
+            (Some(map), None)
+        } else {
+            (None, Some(map))
+        };
         rows.push(VersionRow {
             entity,
             relationship,
@@ -295,11 +350,18 @@ pub fn history(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Option<
 fn accepted(store: &dyn Snapshot, record: &Record, digest: &Digest) -> Result<Vec<AcceptedRow>, StoreError> {
     let mut rows = Vec::new();
     for dot in read_record(store, &record.id, digest)?.map_or_else(Vec::new, |row| row.dots) {
-        let (Some(log), Some(replica)) = (read_log(store, dot)?, read_replica(store, &dot.replica)?) else { continue };
-        let Ok(entry) = Entry::from_stored(&log.entry) else { continue };
+        let (Some(log), Some(replica)) = (read_log(store, dot)?, read_replica(store, &dot.replica)?) else {
+            continue;
+        };
+        let Ok(entry) = Entry::from_stored(&log.entry) else {
+            continue;
+        };
         if let Some(stamp) = entry.stamps.iter().find(|stamp| stamp.digest == *digest) {
             let order_time = stamp.order_time.to_string();
-            rows.push(AcceptedRow { hub_id: replica.hub_id.to_string(), order_time });
+            rows.push(AcceptedRow {
+                hub_id: replica.hub_id.to_string(),
+                order_time,
+            });
         }
     }
     Ok(rows)

@@ -9,18 +9,29 @@ use crate::id::Id;
 use crate::machine::Member;
 use crate::record::{Kind, Record};
 use crate::store::{
-    Family, RecordRow, Snapshot, StoreError, decode_row, id_key, read_id, read_record, scan_prefix, trailing_id,
-    type_prefix,
+    Family, RecordRow, Snapshot, StoreError, decode_row, id_key, read_id, read_record, scan_prefix,
+    trailing_id, type_prefix,
 };
 use crate::value::Value;
 use crate::view::{Graph, Node, Policy, View};
 
 /// Reads what a row says of a record.
 pub fn node(digest: Digest, row: RecordRow) -> Result<Node, StoreError> {
-    let record = Record::from_stored(&row.record)
-        .map_err(|error| StoreError::Corrupt { family: Family::Records.name(), detail: error.detail })?;
-    let sealed = Arc::new(Sealed { record, bytes: row.record, digest });
-    Ok(Node { sealed, order_time: row.order_time, edges: row.edges, late: row.late })
+    let record = Record::from_stored(&row.record).map_err(|error| StoreError::Corrupt {
+        family: Family::Records.name(),
+        detail: error.detail,
+    })?;
+    let sealed = Arc::new(Sealed {
+        record,
+        bytes: row.record,
+        digest,
+    });
+    Ok(Node {
+        sealed,
+        order_time: row.order_time,
+        edges: row.edges,
+        late: row.late,
+    })
 }
 
 /// The whole version graph of one id. O(versions).
@@ -29,7 +40,8 @@ pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
     let mut nodes = Vec::new();
     let mut failed = None;
     scan_prefix(store, Family::Records, &prefix, &mut |key, value| {
-        let read = decode_row(Family::Records, value).and_then(|row| node(digest_of_key(key, prefix.len())?, row));
+        let read =
+            decode_row(Family::Records, value).and_then(|row| node(digest_of_key(key, prefix.len())?, row));
         match read {
             Ok(node) => nodes.push(node),
             Err(error) => failed = Some(error),
@@ -44,12 +56,17 @@ pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
 
 fn digest_of_key(key: &[u8], at: usize) -> Result<Digest, StoreError> {
     let bytes = key.get(at..).and_then(|rest| rest.try_into().ok());
-    bytes.map(Digest).ok_or(StoreError::Corrupt { family: Family::Records.name(), detail: "a short key".to_owned() })
+    bytes.map(Digest).ok_or(StoreError::Corrupt {
+        family: Family::Records.name(),
+        detail: "a short key".to_owned(),
+    })
 }
 
 /// The view of one id; None if nothing is known of it. O(1) with one head, O(versions) with several.
 pub fn load_view(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Option<View>, StoreError> {
-    let Some(row) = read_id(store, id)? else { return Ok(None) };
+    let Some(row) = read_id(store, id)? else {
+        return Ok(None);
+    };
     if let ([only], false, false) = (&row.heads[..], row.late, row.gaps)
         && let Some(record) = read_record(store, id, only)?
     {
@@ -63,14 +80,25 @@ pub fn load_view(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Optio
 
 /// The policy that the store holds now: last write wins, built in.
 pub fn load_policy(store: &dyn Snapshot) -> Result<Policy, StoreError> {
-    let Ok(id) = Id::new(POLICY_ID) else { return Ok(Policy::default()) };
+    let Ok(id) = Id::new(POLICY_ID) else {
+        return Ok(Policy::default());
+    };
     let graph = load_graph(store, &id)?;
-    let newest = graph.heads().into_iter().max_by(|a, b| crate::view::by_rank(a, b)).cloned();
-    let Some(newest) = newest else { return Ok(Policy::default()) };
+    let newest = graph
+        .heads()
+        .into_iter()
+        .max_by(|a, b| crate::view::by_rank(a, b))
+        .cloned();
+    let Some(newest) = newest else {
+        return Ok(Policy::default());
+    };
     // A policy that does not read is no policy: views are last writes, marked, until an owner mends it.
-    let manifest = Manifest::from_content(&newest.sealed.record.content)
-        .unwrap_or_else(|_| Manifest::unreadable());
-    Ok(Policy { manifest, short: newest.sealed.digest.short() })
+    let manifest =
+        Manifest::from_content(&newest.sealed.record.content).unwrap_or_else(|_| Manifest::unreadable());
+    Ok(Policy {
+        manifest,
+        short: newest.sealed.digest.short(),
+    })
 }
 
 /// The hubs of this home, as its records say.
@@ -83,7 +111,9 @@ pub fn load_members(store: &dyn Snapshot) -> Result<Vec<Member>, StoreError> {
     })?;
     let mut members = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(view) = load_view(store, &Policy::default(), &id)? else { continue };
+        let Some(view) = load_view(store, &Policy::default(), &id)? else {
+            continue;
+        };
         let Ok(hub_id) = id.as_str().parse() else { continue };
         let text = |key: &str| view.record.content.get(key).and_then(Value::as_text);
         let name = match &view.record.kind {

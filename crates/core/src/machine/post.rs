@@ -58,7 +58,6 @@ pub struct Totals {
     pub conflicts: u64,
 }
 
-
 /// One hub of a home, as its member record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

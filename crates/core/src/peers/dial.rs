@@ -67,8 +67,14 @@ impl Dialler {
         let chance = self.rng.below(1_000) as u32;
         if let Some(target) = self.targets.get_mut(address) {
             target.busy = false;
-            target.wait = if was_up { min } else { (target.wait * 2).clamp(min, max) };
-            target.next = target.next.max(now + target.wait / 2 + target.wait / 2 * chance / 1_000);
+            target.wait = if was_up {
+                min
+            } else {
+                (target.wait * 2).clamp(min, max)
+            };
+            target.next = target
+                .next
+                .max(now + target.wait / 2 + target.wait / 2 * chance / 1_000);
         }
     }
 
@@ -85,20 +91,38 @@ impl Dialler {
     }
 
     fn want(&mut self, address: &str, delay: Duration, now: Duration) {
-        let first = Target { next: now + delay, wait: self.backoff.0, busy: false };
+        let first = Target {
+            next: now + delay,
+            wait: self.backoff.0,
+            busy: false,
+        };
         self.targets.entry(address.to_owned()).or_insert(first);
     }
 
     fn is_due(&self, address: &str, now: Duration) -> bool {
-        let linked = self.hub_at.get(address).is_some_and(|hub| self.linked.contains(hub));
-        !linked && self.targets.get(address).is_some_and(|target| !target.busy && target.next <= now)
+        let linked = self
+            .hub_at
+            .get(address)
+            .is_some_and(|hub| self.linked.contains(hub));
+        !linked
+            && self
+                .targets
+                .get(address)
+                .is_some_and(|target| !target.busy && target.next <= now)
     }
 
     pub fn wake_at(&self) -> Option<Duration> {
         let waiting = self.targets.iter().filter(|(address, target)| {
-            !target.busy && !self.hub_at.get(*address).is_some_and(|hub| self.linked.contains(hub))
+            !target.busy
+                && !self
+                    .hub_at
+                    .get(*address)
+                    .is_some_and(|hub| self.linked.contains(hub))
         });
-        waiting.map(|(_, target)| target.next).filter(|next| *next < Duration::MAX).min()
+        waiting
+            .map(|(_, target)| target.next)
+            .filter(|next| *next < Duration::MAX)
+            .min()
     }
 }
 
@@ -110,15 +134,28 @@ impl Peers {
         let addresses: Vec<(HubId, String)> = self.neighbours();
         for (hub_id, address) in &addresses {
             // The smaller id dials; the larger gives it a moment first, so that one link is opened and not two.
-            let delay = if self.identity.hub_id < *hub_id { Duration::ZERO } else { Duration::from_secs(1) };
+            let delay = if self.identity.hub_id < *hub_id {
+                Duration::ZERO
+            } else {
+                Duration::from_secs(1)
+            };
             self.dialler.want(address, delay, now.mono);
             self.dialler.hub_at.insert(address.clone(), *hub_id);
         }
-        let wanted: BTreeSet<&String> =
-            self.settings.seeds.iter().chain(addresses.iter().map(|(_, address)| address)).collect();
-        self.dialler.targets.retain(|address, target| wanted.contains(address) || target.busy);
-        let due: Vec<String> =
-            wanted.into_iter().filter(|address| self.dialler.is_due(address, now.mono)).cloned().collect();
+        let wanted: BTreeSet<&String> = self
+            .settings
+            .seeds
+            .iter()
+            .chain(addresses.iter().map(|(_, address)| address))
+            .collect();
+        self.dialler
+            .targets
+            .retain(|address, target| wanted.contains(address) || target.busy);
+        let due: Vec<String> = wanted
+            .into_iter()
+            .filter(|address| self.dialler.is_due(address, now.mono))
+            .cloned()
+            .collect();
         for address in due {
             if let Some(target) = self.dialler.targets.get_mut(&address) {
                 target.busy = true;
@@ -131,13 +168,22 @@ impl Peers {
     /// that the mesh stays connected while each hub holds a bounded number.
     fn neighbours(&self) -> Vec<(HubId, String)> {
         let own = self.identity.hub_id;
-        let live = self.members.values().filter(|member| member.hub_id != own && !member.left);
-        let all: Vec<(HubId, String)> =
-            live.filter_map(|member| Some((member.hub_id, member.address?.to_string()))).collect();
+        let live = self
+            .members
+            .values()
+            .filter(|member| member.hub_id != own && !member.left);
+        let all: Vec<(HubId, String)> = live
+            .filter_map(|member| Some((member.hub_id, member.address?.to_string())))
+            .collect();
         if all.len() <= self.settings.links_max {
             return all;
         }
         let after = all.partition_point(|(hub_id, _)| *hub_id < own);
-        all.iter().cycle().skip(after).take((self.settings.links_max / 2).max(1)).cloned().collect()
+        all.iter()
+            .cycle()
+            .skip(after)
+            .take((self.settings.links_max / 2).max(1))
+            .cloned()
+            .collect()
     }
 }

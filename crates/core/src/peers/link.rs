@@ -30,15 +30,18 @@ impl Peers {
         if let Some(address) = &dialled {
             self.dialler.connected(address);
         }
-        self.links.insert(link, LinkState {
-            dialled,
-            hello: None,
-            up: false,
-            heard_at: now.mono,
-            opened_at: now.mono,
-            pinged_at: now.mono,
-            challenge: None,
-        });
+        self.links.insert(
+            link,
+            LinkState {
+                dialled,
+                hello: None,
+                up: false,
+                heard_at: now.mono,
+                opened_at: now.mono,
+                pinged_at: now.mono,
+                challenge: None,
+            },
+        );
         self.say_hello(now, link, out);
     }
 
@@ -56,18 +59,32 @@ impl Peers {
             lz4: true,
             wall: now.wall,
         };
-        out.push(Output::Send { link, message: Message::Hello(Box::new(hello)) });
+        out.push(Output::Send {
+            link,
+            message: Message::Hello(Box::new(hello)),
+        });
     }
 
     pub(super) fn heard_hello(&mut self, now: Now, link: Link, hello: Hello, out: &mut Vec<Output>) {
         self.heard(now, link);
         if hello.protocol_version != PROTOCOL {
-            let detail = format!("{:?} is not spoken here; this hub speaks {PROTOCOL:?}", hello.protocol_version);
+            let detail = format!(
+                "{:?} is not spoken here; this hub speaks {PROTOCOL:?}",
+                hello.protocol_version
+            );
             self.cut(now, link, "unknown_protocol", detail, out);
             return;
         }
-        if hello.name.len() > crate::limits::WORD_BYTES_MAX || hello.software.len() > crate::limits::WORD_BYTES_MAX {
-            self.cut(now, link, "bad_hello", "a name of more than 128 bytes".to_owned(), out);
+        if hello.name.len() > crate::limits::WORD_BYTES_MAX
+            || hello.software.len() > crate::limits::WORD_BYTES_MAX
+        {
+            self.cut(
+                now,
+                link,
+                "bad_hello",
+                "a name of more than 128 bytes".to_owned(),
+                out,
+            );
             return;
         }
         if hello.hub_id == self.identity.hub_id {
@@ -77,22 +94,40 @@ impl Peers {
                 self.cut(now, link, "self", "this hub dialled itself".to_owned(), out);
             } else if hello.boot < self.settings.boot {
                 // Both see this; the one that started with the larger number begins a new life.
-                self.cut(now, link, "twin_seen", "another live hub answers under our name".to_owned(), out);
+                self.cut(
+                    now,
+                    link,
+                    "twin_seen",
+                    "another live hub answers under our name".to_owned(),
+                    out,
+                );
                 out.push(Output::Twin);
             } else {
-                self.cut(now, link, "twin", "this hub's name is in use by another live hub".to_owned(), out);
+                self.cut(
+                    now,
+                    link,
+                    "twin",
+                    "this hub's name is in use by another live hub".to_owned(),
+                    out,
+                );
             }
             return;
         }
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
         state.hello = Some(Box::new(hello));
         self.settle(now, link, out);
     }
 
     /// Decides whether a link stands up, with what both ends have said so far.
     pub(super) fn settle(&mut self, now: Now, link: Link, out: &mut Vec<Output>) {
-        let Some(state) = self.links.get(&link) else { return };
-        let (Some(hello), false) = (state.hello.clone(), state.up) else { return };
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
+        let (Some(hello), false) = (state.hello.clone(), state.up) else {
+            return;
+        };
         match (self.identity.home_id, hello.home_id) {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 self.dialler.avoid(state.dialled.as_deref(), now.mono);
@@ -109,19 +144,40 @@ impl Peers {
             (Some(_), _) => {}
         }
         let mut standing = self.links.iter().filter(|(other, state)| {
-            **other != link && state.up && state.hello.as_ref().is_some_and(|other| other.hub_id == hello.hub_id)
+            **other != link
+                && state.up
+                && state
+                    .hello
+                    .as_ref()
+                    .is_some_and(|other| other.hub_id == hello.hub_id)
         });
         if let Some((other, other_state)) = standing.next() {
             let other = *other;
-            if other_state.hello.as_ref().is_some_and(|other| other.boot == hello.boot) {
+            if other_state
+                .hello
+                .as_ref()
+                .is_some_and(|other| other.boot == hello.boot)
+            {
                 // Both dialled at once: the link that the smaller hub id dialled stays.
                 let we_dialled = state.dialled.is_some();
                 let keep_new = (self.identity.hub_id < hello.hub_id) == we_dialled;
                 let we_dialled_other = other_state.dialled.is_some();
                 if keep_new && we_dialled != we_dialled_other {
-                    self.cut(now, other, "double", "another link to this hub stands".to_owned(), out);
+                    self.cut(
+                        now,
+                        other,
+                        "double",
+                        "another link to this hub stands".to_owned(),
+                        out,
+                    );
                 } else {
-                    self.cut(now, link, "double", "another link to this hub stands".to_owned(), out);
+                    self.cut(
+                        now,
+                        link,
+                        "double",
+                        "another link to this hub stands".to_owned(),
+                        out,
+                    );
                     return;
                 }
             } else {
@@ -132,20 +188,38 @@ impl Peers {
                     && older.challenge.is_none()
                 {
                     older.challenge = Some((nonce, link, now.mono + CHALLENGE_TIMEOUT));
-                    out.push(Output::Send { link: other, message: Message::Ping { nonce, wall: now.wall } });
+                    out.push(Output::Send {
+                        link: other,
+                        message: Message::Ping {
+                            nonce,
+                            wall: now.wall,
+                        },
+                    });
                 }
                 return;
             }
         }
         let Some(clock) = hello.clock.read(&self.settings.limits) else {
-            self.cut(now, link, "bad_clock", "a hello with an impossible clock".to_owned(), out);
+            self.cut(
+                now,
+                link,
+                "bad_clock",
+                "a hello with an impossible clock".to_owned(),
+                out,
+            );
             return;
         };
         if let Some(state) = self.links.get_mut(&link) {
             state.up = true;
         }
-        self.dialler.met(hello.hub_id, self.links[&link].dialled.as_deref());
-        out.push(Output::LinkUp { link, hub_id: hello.hub_id, clock, lz4: hello.lz4 });
+        self.dialler
+            .met(hello.hub_id, self.links[&link].dialled.as_deref());
+        out.push(Output::LinkUp {
+            link,
+            hub_id: hello.hub_id,
+            clock,
+            lz4: hello.lz4,
+        });
         if let (Some(swim), Some(address)) = (&mut self.swim, hello.address) {
             swim.met(hello.hub_id, address, now);
         }
@@ -153,22 +227,45 @@ impl Peers {
 
     /// The older link answered: two live hubs under one name. The newcomer is told.
     pub(super) fn challenge_answered(&mut self, now: Now, link: Link, nonce: u64, out: &mut Vec<Output>) {
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
         if let Some((_, newer, _)) = state.challenge.take_if(|(asked, _, _)| *asked == nonce)
             && self.links.contains_key(&newer)
         {
-            self.cut(now, newer, "twin", "this hub's name is in use by another live hub".to_owned(), out);
+            self.cut(
+                now,
+                newer,
+                "twin",
+                "this hub's name is in use by another live hub".to_owned(),
+                out,
+            );
         }
     }
 
-    pub(super) fn cut(&mut self, now: Now, link: Link, code: &'static str, detail: String, out: &mut Vec<Output>) {
-        out.push(Output::Send { link, message: Message::Bye { code: code.to_owned(), detail: detail.clone() } });
+    pub(super) fn cut(
+        &mut self,
+        now: Now,
+        link: Link,
+        code: &'static str,
+        detail: String,
+        out: &mut Vec<Output>,
+    ) {
+        out.push(Output::Send {
+            link,
+            message: Message::Bye {
+                code: code.to_owned(),
+                detail: detail.clone(),
+            },
+        });
         out.push(Output::Cut { link, code, detail });
         self.closed(now, link, out);
     }
 
     pub(super) fn closed(&mut self, now: Now, link: Link, out: &mut Vec<Output>) {
-        let Some(state) = self.links.remove(&link) else { return };
+        let Some(state) = self.links.remove(&link) else {
+            return;
+        };
         if let Some(address) = &state.dialled {
             self.dialler.lost(address, state.up, now.mono);
         }
@@ -193,11 +290,20 @@ impl Peers {
                 dead.push((*link, "no hello"));
             } else if silent >= keepalive * 3 {
                 dead.push((*link, "no answer"));
-            } else if state.challenge.is_some_and(|(_, _, deadline)| deadline <= now.mono) {
+            } else if state
+                .challenge
+                .is_some_and(|(_, _, deadline)| deadline <= now.mono)
+            {
                 dead.push((*link, "replaced by a newer link of the same hub"));
             } else if state.hello.is_some() && now.mono >= state.pinged_at + keepalive {
                 state.pinged_at = now.mono;
-                out.push(Output::Send { link: *link, message: Message::Ping { nonce: 0, wall: now.wall } });
+                out.push(Output::Send {
+                    link: *link,
+                    message: Message::Ping {
+                        nonce: 0,
+                        wall: now.wall,
+                    },
+                });
             }
         }
         for (link, why) in dead {
@@ -208,7 +314,11 @@ impl Peers {
     pub(super) fn links_wake_at(&self) -> Option<Duration> {
         let next = |state: &LinkState| {
             let ping = state.pinged_at + self.settings.keepalive;
-            let hello = if state.hello.is_none() { state.opened_at + HELLO_TIMEOUT } else { ping };
+            let hello = if state.hello.is_none() {
+                state.opened_at + HELLO_TIMEOUT
+            } else {
+                ping
+            };
             let challenge = state.challenge.map_or(hello, |(_, _, deadline)| deadline);
             ping.min(hello).min(challenge)
         };

@@ -191,14 +191,25 @@ pub struct Peers {
 
 impl Peers {
     /// Starts knowing the seeds and what the store says of members.
-    pub fn new(settings: Settings, identity: Identity, clock: Clock, members: Vec<Member>, now: Now) -> Peers {
-        let swim = settings.address.map(|address| Swim::new(&settings, identity.hub_id, address, now));
+    pub fn new(
+        settings: Settings,
+        identity: Identity,
+        clock: Clock,
+        members: Vec<Member>,
+        now: Now,
+    ) -> Peers {
+        let swim = settings
+            .address
+            .map(|address| Swim::new(&settings, identity.hub_id, address, now));
         Peers {
             dialler: Dialler::new(&settings),
             swim,
             identity,
             clock,
-            members: members.into_iter().map(|member| (member.hub_id, member)).collect(),
+            members: members
+                .into_iter()
+                .map(|member| (member.hub_id, member))
+                .collect(),
             links: BTreeMap::new(),
             last_status: Vec::new(),
             nonces: 0,
@@ -210,12 +221,20 @@ impl Peers {
         match message {
             Message::Hello(hello) => self.heard_hello(now, link, *hello, out),
             Message::Swim { data } => {
-                if let (Some(swim), Some(_)) = (&mut self.swim, self.links.get(&link).filter(|state| state.up)) {
+                if let (Some(swim), Some(_)) =
+                    (&mut self.swim, self.links.get(&link).filter(|state| state.up))
+                {
                     swim.handle(&data, now);
                 }
             }
             Message::Ping { nonce, .. } => {
-                out.push(Output::Send { link, message: Message::Pong { nonce, wall: now.wall } });
+                out.push(Output::Send {
+                    link,
+                    message: Message::Pong {
+                        nonce,
+                        wall: now.wall,
+                    },
+                });
                 self.heard(now, link);
             }
             Message::Pong { nonce, .. } => {
@@ -226,7 +245,10 @@ impl Peers {
                 if code == "twin" {
                     out.push(Output::Twin);
                 } else if code == "other_home" {
-                    self.dialler.avoid(self.links.get(&link).and_then(|state| state.dialled.as_deref()), now.mono);
+                    self.dialler.avoid(
+                        self.links.get(&link).and_then(|state| state.dialled.as_deref()),
+                        now.mono,
+                    );
                 }
             }
             other => panic!("{} is not for this room", other.name()),
@@ -255,16 +277,27 @@ impl Peers {
 
     fn status(&self) -> Vec<PeerStatus> {
         let mut peers: BTreeMap<HubId, PeerStatus> = BTreeMap::new();
-        for member in self.members.values().filter(|member| member.hub_id != self.identity.hub_id) {
-            let state = self.swim.as_ref().and_then(|swim| swim.state(member.hub_id)).unwrap_or("unknown");
-            peers.insert(member.hub_id, PeerStatus {
-                hub_id: member.hub_id,
-                name: member.name.clone(),
-                address: member.address,
-                state,
-                link: None,
-                heard_at: None,
-            });
+        for member in self
+            .members
+            .values()
+            .filter(|member| member.hub_id != self.identity.hub_id)
+        {
+            let state = self
+                .swim
+                .as_ref()
+                .and_then(|swim| swim.state(member.hub_id))
+                .unwrap_or("unknown");
+            peers.insert(
+                member.hub_id,
+                PeerStatus {
+                    hub_id: member.hub_id,
+                    name: member.name.clone(),
+                    address: member.address,
+                    state,
+                    link: None,
+                    heard_at: None,
+                },
+            );
         }
         for (link, state) in self.links.iter().filter(|(_, state)| state.up) {
             let Some(hello) = &state.hello else { continue };
@@ -300,7 +333,10 @@ impl Machine for Peers {
                 Input::Identity(identity) => self.identity_changed(now, identity, out),
                 Input::Clock(clock) => self.clock = clock,
                 Input::Members(members) => {
-                    self.members = members.into_iter().map(|member| (member.hub_id, member)).collect();
+                    self.members = members
+                        .into_iter()
+                        .map(|member| (member.hub_id, member))
+                        .collect();
                 }
                 Input::Incoming { link } => self.opened(now, link, None, out),
                 Input::Connected { address, link } => self.opened(now, link, Some(address), out),
@@ -319,7 +355,18 @@ impl Machine for Peers {
         self.dial(now, out);
         let status = self.status();
         let view = |peers: &[PeerStatus]| {
-            peers.iter().map(|peer| (peer.hub_id, peer.name.clone(), peer.address, peer.state, peer.link)).collect::<Vec<_>>()
+            peers
+                .iter()
+                .map(|peer| {
+                    (
+                        peer.hub_id,
+                        peer.name.clone(),
+                        peer.address,
+                        peer.state,
+                        peer.link,
+                    )
+                })
+                .collect::<Vec<_>>()
         };
         if view(&status) != view(&self.last_status) {
             self.last_status.clone_from(&status);
@@ -330,6 +377,9 @@ impl Machine for Peers {
 
     fn wake_at(&self) -> Option<Duration> {
         let swim = self.swim.as_ref().and_then(Swim::wake_at);
-        [swim, self.dialler.wake_at(), self.links_wake_at()].into_iter().flatten().min()
+        [swim, self.dialler.wake_at(), self.links_wake_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -34,7 +34,10 @@ impl foca::Identity for Node {
     type Addr = SocketAddr;
 
     fn renew(&self) -> Option<Node> {
-        Some(Node { generation: self.generation + 1, ..self.clone() })
+        Some(Node {
+            generation: self.generation + 1,
+            ..self.clone()
+        })
     }
 
     fn addr(&self) -> SocketAddr {
@@ -75,7 +78,11 @@ pub(super) struct Swim {
 
 impl Swim {
     pub fn new(settings: &Settings, hub_id: HubId, address: SocketAddr, now: Now) -> Swim {
-        let node = Node { address, hub: *hub_id.0.as_bytes(), generation: now.wall.0 };
+        let node = Node {
+            address,
+            hub: *hub_id.0.as_bytes(),
+            generation: now.wall.0,
+        };
         let config = Config {
             probe_period: settings.probe_period,
             probe_rtt: settings.probe_timeout.min(settings.probe_period / 2),
@@ -90,11 +97,21 @@ impl Swim {
             periodic_gossip: None,
         };
         let foca = Foca::new(node, config, Rng::new(settings.seed, 2), PostcardCodec);
-        Swim { foca, timers: BTreeMap::new(), sends: Vec::new(), count: 0, announce_at: Duration::ZERO }
+        Swim {
+            foca,
+            timers: BTreeMap::new(),
+            sends: Vec::new(),
+            count: 0,
+            announce_at: Duration::ZERO,
+        }
     }
 
     /// Runs the detector and keeps what it wants. Its errors are other hubs' noise: malformed packets, late timers.
-    fn run(&mut self, now: Now, act: impl FnOnce(&mut Foca<Node, PostcardCodec, Rng, NoCustomBroadcast>, &mut Wanted)) {
+    fn run(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Foca<Node, PostcardCodec, Rng, NoCustomBroadcast>, &mut Wanted),
+    ) {
         let mut wanted = Wanted::default();
         act(&mut self.foca, &mut wanted);
         self.sends.append(&mut wanted.sends);
@@ -119,13 +136,20 @@ impl Swim {
 
     /// A link stands to this hub: say hello to its detector.
     pub fn met(&mut self, hub_id: HubId, address: SocketAddr, now: Now) {
-        let node = Node { address, hub: *hub_id.0.as_bytes(), generation: 0 };
+        let node = Node {
+            address,
+            hub: *hub_id.0.as_bytes(),
+            generation: 0,
+        };
         self.run(now, |foca, wanted| drop(foca.announce(node, wanted)));
     }
 
     /// What it thinks of a hub; None if it does not know it.
     pub fn state(&self, hub_id: HubId) -> Option<&'static str> {
-        let known = self.foca.iter_membership_state().filter(|member| member.id().hub == *hub_id.0.as_bytes());
+        let known = self
+            .foca
+            .iter_membership_state()
+            .filter(|member| member.id().hub == *hub_id.0.as_bytes());
         let latest = known.max_by_key(|member| member.id().generation)?;
         Some(match latest.state() {
             State::Alive => "alive",
@@ -143,7 +167,11 @@ impl Peers {
     /// Lets due timers run and sends what the detector wants sent: on the link where one stands, else by datagram.
     pub(super) fn run_swim(&mut self, now: Now, out: &mut Vec<Output>) {
         let Some(swim) = &mut self.swim else { return };
-        while let Some(entry) = swim.timers.first_entry().filter(|entry| entry.key().0 <= now.mono) {
+        while let Some(entry) = swim
+            .timers
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now.mono)
+        {
             let timer = entry.remove();
             swim.run(now, |foca, wanted| drop(foca.handle_timer(timer, wanted)));
         }
@@ -151,23 +179,39 @@ impl Peers {
             swim.announce_at = now.mono + ANNOUNCE;
             for address in self.settings.seeds.iter().filter_map(|seed| seed.parse().ok()) {
                 if Some(address) != self.settings.address {
-                    let seed = Node { address, hub: [0; 16], generation: 0 };
+                    let seed = Node {
+                        address,
+                        hub: [0; 16],
+                        generation: 0,
+                    };
                     swim.run(now, |foca, wanted| drop(foca.announce(seed, wanted)));
                 }
             }
         }
         for (to, data) in std::mem::take(&mut swim.sends) {
             let standing = self.links.iter().find(|(_, state)| {
-                state.up && state.hello.as_ref().is_some_and(|hello| hello.hub_id.0.as_bytes() == &to.hub)
+                state.up
+                    && state
+                        .hello
+                        .as_ref()
+                        .is_some_and(|hello| hello.hub_id.0.as_bytes() == &to.hub)
             });
             match (standing, self.identity.home_id) {
                 (Some((link, _)), _) => {
-                    out.push(Output::Send { link: *link, message: Message::Swim { data: ByteBuf::from(data) } });
+                    out.push(Output::Send {
+                        link: *link,
+                        message: Message::Swim {
+                            data: ByteBuf::from(data),
+                        },
+                    });
                 }
                 (None, Some(home_id)) => {
                     let mut datagram = home_id.0.as_bytes().to_vec();
                     datagram.extend_from_slice(&data);
-                    out.push(Output::Datagram { to: to.address, data: datagram });
+                    out.push(Output::Datagram {
+                        to: to.address,
+                        data: datagram,
+                    });
                 }
                 (None, None) => {}
             }

@@ -13,7 +13,8 @@ use crate::record::Record;
 use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, prefix_end, read_log, read_replica};
 use crate::time::Now;
 use crate::wire::{
-    Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse, clock_to_wire,
+    Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse,
+    clock_to_wire,
 };
 
 /// Where a client's clock stands to this hub.
@@ -31,7 +32,10 @@ pub struct Start {
 pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreError> {
     let mut start = Start::default();
     for (replica, point) in clock.iter() {
-        let dot = Dot { replica: *replica, sequence: point.sequence };
+        let dot = Dot {
+            replica: *replica,
+            sequence: point.sequence,
+        };
         let fits = |row: &LogRow| point.check.is_none_or(|check| check == row.hash.check());
         if let Some(row) = read_log(store, dot)?.filter(fits) {
             start.clock.set(*replica, point.sequence, Some(row.hash.check()));
@@ -43,7 +47,13 @@ pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreE
             // On a branch that gave way here: back to the last entry before it.
             (_, Some(common)) => {
                 start.reset.push(*replica);
-                if let Some(row) = read_log(store, Dot { replica: *replica, sequence: common })? {
+                if let Some(row) = read_log(
+                    store,
+                    Dot {
+                        replica: *replica,
+                        sequence: common,
+                    },
+                )? {
                     start.clock.set(*replica, common, Some(row.hash.check()));
                 }
             }
@@ -64,9 +74,13 @@ fn evidence_below(store: &dyn Snapshot, replica: ReplicaId) -> Result<Option<u64
         first = Some(decode_row::<LogRow>(Family::Evidence, value));
         false
     })?;
-    let Some(first) = first.transpose()? else { return Ok(None) };
-    let entry = Entry::from_stored(&first.entry)
-        .map_err(|error| StoreError::Corrupt { family: Family::Evidence.name(), detail: error.to_string() })?;
+    let Some(first) = first.transpose()? else {
+        return Ok(None);
+    };
+    let entry = Entry::from_stored(&first.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Evidence.name(),
+        detail: error.to_string(),
+    })?;
     Ok(Some(entry.prev.map_or(0, |(sequence, _)| sequence)))
 }
 
@@ -87,7 +101,10 @@ impl Reconcile {
                 "this hub belongs to no home yet: it waits for one of its seeds, or start it with mesh.found",
             );
             problem.retry_after = Some(1);
-            out.push(Output::Reply { ticket, answer: Err(problem) });
+            out.push(Output::Reply {
+                ticket,
+                answer: Err(problem),
+            });
             return Ok(());
         }
         let mut refused = Vec::with_capacity(request.sets.len());
@@ -102,7 +119,13 @@ impl Reconcile {
             }
         }
         let pushed = !refused.is_empty();
-        let pending = Pending { request, started: now.mono, refused, landed: Vec::new(), rejected: Vec::new() };
+        let pending = Pending {
+            request,
+            started: now.mono,
+            refused,
+            landed: Vec::new(),
+            rejected: Vec::new(),
+        };
         if !sets.is_empty() {
             self.pending.insert(ticket, pending);
             out.push(Output::Accept { ticket, sets });
@@ -110,7 +133,15 @@ impl Reconcile {
         }
         let Pending { refused, .. } = &pending;
         let rejected: Vec<Rejected> = refused.iter().flatten().flatten().cloned().collect();
-        self.respond(now, store, ticket, Pending { rejected, ..pending }, (Vec::new(), &[]), pushed, out)
+        self.respond(
+            now,
+            store,
+            ticket,
+            Pending { rejected, ..pending },
+            (Vec::new(), &[]),
+            pushed,
+            out,
+        )
     }
 
     pub(super) fn accepted(
@@ -121,7 +152,9 @@ impl Reconcile {
         results: Vec<SetResult>,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let Some(mut pending) = self.pending.remove(&ticket) else { return Ok(()) };
+        let Some(mut pending) = self.pending.remove(&ticket) else {
+            return Ok(());
+        };
         let mut results = results.into_iter();
         for refused in std::mem::take(&mut pending.refused) {
             match refused {
@@ -133,12 +166,20 @@ impl Reconcile {
                 },
             }
         }
-        let contested: Vec<Landed> = pending.landed.iter().filter(|row| row.contested).cloned().collect();
+        let contested: Vec<Landed> = pending
+            .landed
+            .iter()
+            .filter(|row| row.contested)
+            .cloned()
+            .collect();
         if contested.is_empty() {
             return self.respond(now, store, ticket, pending, (Vec::new(), &[]), true, out);
         }
         self.pending.insert(ticket, pending);
-        out.push(Output::Judge { ticket, landed: contested });
+        out.push(Output::Judge {
+            ticket,
+            landed: contested,
+        });
         Ok(())
     }
 
@@ -151,11 +192,16 @@ impl Reconcile {
         lost: &[Digest],
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let Some(pending) = self.pending.remove(&ticket) else { return Ok(()) };
+        let Some(pending) = self.pending.remove(&ticket) else {
+            return Ok(());
+        };
         self.respond(now, store, ticket, pending, (conflicts, lost), true, out)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one answer, each used once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one answer, each used once"
+    )]
     fn respond(
         &mut self,
         now: Now,
@@ -170,14 +216,21 @@ impl Reconcile {
         let start = client_start(store, &request.clock)?;
         let mut response = SyncResponse::new(request.sync_type, now.wall);
         if !start.missing.is_empty() {
-            let missing = start.missing.iter().map(|(replica, sequence)| (replica.to_string(), *sequence)).collect();
+            let missing = start
+                .missing
+                .iter()
+                .map(|(replica, sequence)| (replica.to_string(), *sequence))
+                .collect();
             if !pushed {
                 let detail = "this hub does not yet hold everything that your vector_clock names; try again shortly, \
                               or ask the hub that gave it to you";
                 let mut problem = Problem::new(409, "Not yet", "not_yet", detail);
                 problem.missing = Some(missing);
                 problem.retry_after = Some(1);
-                out.push(Output::Reply { ticket, answer: Err(problem) });
+                out.push(Output::Reply {
+                    ticket,
+                    answer: Err(problem),
+                });
                 return Ok(());
             }
             response.not_yet = true;
@@ -204,22 +257,36 @@ impl Reconcile {
                 (false, true) => Outcome::Known,
                 (false, false) => Outcome::Durable,
             };
-            let applied = Applied { id: row.id.to_string(), version: row.version.to_string(), outcome };
-            if row.entity { &mut response.applied } else { &mut response.applied_relationships }.push(applied);
+            let applied = Applied {
+                id: row.id.to_string(),
+                version: row.version.to_string(),
+                outcome,
+            };
+            if row.entity {
+                &mut response.applied
+            } else {
+                &mut response.applied_relationships
+            }
+            .push(applied);
         }
         response.sync_stats.conflicts_resolved = conflicts.len();
         response.sync_stats.duration_ms = now.mono.saturating_sub(pending.started).as_millis() as u64;
         response.conflicts = conflicts;
         response.rejected = pending.rejected;
-        out.push(Output::Reply { ticket, answer: Ok(Box::new(response)) });
+        out.push(Output::Reply {
+            ticket,
+            answer: Ok(Box::new(response)),
+        });
         Ok(())
     }
 }
 
 fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), StoreError> {
     for (set, emitted) in emitted.iter().enumerate() {
-        let entry = Entry::from_stored(&emitted.row.entry)
-            .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })?;
+        let entry = Entry::from_stored(&emitted.row.entry).map_err(|error| StoreError::Corrupt {
+            family: Family::Log.name(),
+            detail: error.to_string(),
+        })?;
         let mut row = EntryRow {
             replica: emitted.dot.replica.to_string(),
             sequence: emitted.dot.sequence,
@@ -228,11 +295,19 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
         };
         let mut open = false;
         for (at, _, bytes) in &emitted.records {
-            let record = Record::from_stored(bytes)
-                .map_err(|error| StoreError::Corrupt { family: Family::Records.name(), detail: error.detail })?;
+            let record = Record::from_stored(bytes).map_err(|error| StoreError::Corrupt {
+                family: Family::Records.name(),
+                detail: error.detail,
+            })?;
             let stamp = &entry.stamps[*at];
             row.order_times.push(stamp.order_time.0);
-            row.parents.push(stamp.resolved.iter().map(|name| name.iter().map(Digest::to_string).collect()).collect());
+            row.parents.push(
+                stamp
+                    .resolved
+                    .iter()
+                    .map(|name| name.iter().map(Digest::to_string).collect())
+                    .collect(),
+            );
             let change_type = match (record.deleted, record.parents.is_empty()) {
                 (true, _) => "delete",
                 (false, true) => "create",
@@ -241,14 +316,24 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
             if record.is_entity() {
                 response.sync_stats.entities_synced += 1;
                 let entity = Some(record.to_wire());
-                response.changes.push(Change { change_type, set, entity, relationships: Vec::new() });
+                response.changes.push(Change {
+                    change_type,
+                    set,
+                    entity,
+                    relationships: Vec::new(),
+                });
                 open = true;
             } else {
                 response.sync_stats.relationships_synced += 1;
                 if !open {
                     // A set's edges that follow no entity share one change; each says by itself whether it is deleted.
                     let change_type = "update";
-                    response.changes.push(Change { change_type, set, entity: None, relationships: Vec::new() });
+                    response.changes.push(Change {
+                        change_type,
+                        set,
+                        entity: None,
+                        relationships: Vec::new(),
+                    });
                     open = true;
                 }
                 if let Some(change) = response.changes.last_mut() {

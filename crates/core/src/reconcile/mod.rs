@@ -183,6 +183,10 @@ pub struct Reconcile {
     /// Durable here.
     clock: Clock,
     has_home: bool,
+    /// `clock` and what is on its way through storage.
+    arriving: Clock,
+    /// Groups handed to storage and not answered yet.
+    applying: usize,
     peers: BTreeMap<Link, Peer>,
     pull: Option<Pull>,
     rounds: u64,
@@ -197,6 +201,8 @@ impl Reconcile {
     pub fn new(settings: Settings, identity: &Identity, clock: Clock) -> Reconcile {
         Reconcile {
             settings,
+            arriving: clock.clone(),
+            applying: 0,
             clock,
             has_home: identity.home_id.is_some(),
             peers: BTreeMap::new(),
@@ -222,18 +228,27 @@ impl Reconcile {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         if !self.peers.contains_key(&link) {
-            return Ok(()); // a late message of a link that is gone
+            return Ok(()); // of a link that is gone, or does not stand up yet
         }
+        self.ready(link);
         match message {
-            Message::Clock { clock } => self.heard_clock(now, link, &clock, out),
+            Message::Clock { clock } => self.heard_clock(now, store, link, &clock, out)?,
             Message::Pull { round, clock } => self.answer_pull(store, link, round, &clock, out)?,
             Message::Page { round, bundles, more } => self.heard_page(now, link, round, bundles, more, out),
             Message::Push { bundles } => self.heard_push(link, bundles, out),
             Message::Trace { replica, above } => trace::answer(store, link, replica, above, out)?,
-            Message::Chain { replica, above, links } => {
+            Message::Chain {
+                replica,
+                above,
+                links,
+            } => {
                 self.heard_chain(store, link, replica, above, &links, out)?;
             }
-            Message::Hello(_) | Message::Swim { .. } | Message::Ping { .. } | Message::Pong { .. } | Message::Bye { .. } => {
+            Message::Hello(_)
+            | Message::Swim { .. }
+            | Message::Ping { .. }
+            | Message::Pong { .. }
+            | Message::Bye { .. } => {
                 panic!("{} is not for this room", message.name())
             }
         }
@@ -254,15 +269,24 @@ impl Machine for Reconcile {
     ) -> Result<(), StoreError> {
         for input in inputs {
             match input {
-                Input::LinkUp { link, clock } => self.link_up(now, link, clock, out),
+                Input::LinkUp { link, clock } => self.link_up(now, link, clock),
                 Input::LinkDown { link } => self.link_down(link),
                 Input::Message { link, message } => self.message(now, store, link, message, out)?,
                 Input::Identity(identity) => self.has_home = identity.home_id.is_some(),
                 Input::Durable { bundles, clock } => self.durable(now, &bundles, clock, out),
-                Input::Applied { link, applied, gap, forks } => self.applied(now, link, applied, gap, &forks, out),
+                Input::Applied {
+                    link,
+                    applied,
+                    gap,
+                    forks,
+                } => self.applied(now, link, applied, gap, &forks, out),
                 Input::Sync { ticket, request } => self.sync(now, store, ticket, request, out)?,
                 Input::Accepted { ticket, results } => self.accepted(now, store, ticket, results, out)?,
-                Input::Judged { ticket, conflicts, lost } => self.judged(now, store, ticket, conflicts, &lost, out)?,
+                Input::Judged {
+                    ticket,
+                    conflicts,
+                    lost,
+                } => self.judged(now, store, ticket, conflicts, &lost, out)?,
             }
         }
         self.tick(now, out);
@@ -270,9 +294,17 @@ impl Machine for Reconcile {
     }
 
     fn wake_at(&self) -> Option<Duration> {
-        let tell = self.peers.values().filter_map(|peer| peer.tell_at(&self.clock, self.settings.interval)).min();
+        let tell = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.tell_at(&self.clock, self.settings.interval))
+            .min();
         let pull = self.pull.as_ref().map(|pull| pull.deadline);
-        let retry = self.peers.values().filter_map(|peer| peer.wakes(&self.clock)).min();
+        let retry = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.wakes(&self.clock))
+            .min();
         [tell, pull, retry].into_iter().flatten().min()
     }
 }

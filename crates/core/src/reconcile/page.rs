@@ -47,7 +47,11 @@ impl Emitted {
         WireBundle {
             entry: ByteBuf::from(self.row.entry.clone()),
             signature: self.row.signature.clone(),
-            records: self.records.iter().map(|(_, _, bytes)| ByteBuf::from(bytes.clone())).collect(),
+            records: self
+                .records
+                .iter()
+                .map(|(_, _, bytes)| ByteBuf::from(bytes.clone()))
+                .collect(),
         }
     }
 }
@@ -78,16 +82,27 @@ impl Reader {
         if !self.rows.is_empty() || self.ended {
             return Ok(());
         }
-        let start = log_key(Dot { replica: self.replica, sequence: self.from });
+        let start = log_key(Dot {
+            replica: self.replica,
+            sequence: self.from,
+        });
         let mut failed = None;
-        store.scan(Family::Log, &start, log_end(&self.replica).as_deref(), &mut |key, value| {
-            let sequence = key.get(16..).and_then(|tail| tail.try_into().ok()).map_or(0, u64::from_be_bytes);
-            match decode_row(Family::Log, value) {
-                Ok(row) => self.rows.push_back((sequence, row)),
-                Err(error) => failed = Some(error),
-            }
-            failed.is_none() && self.rows.len() < AHEAD
-        })?;
+        store.scan(
+            Family::Log,
+            &start,
+            log_end(&self.replica).as_deref(),
+            &mut |key, value| {
+                let sequence = key
+                    .get(16..)
+                    .and_then(|tail| tail.try_into().ok())
+                    .map_or(0, u64::from_be_bytes);
+                match decode_row(Family::Log, value) {
+                    Ok(row) => self.rows.push_back((sequence, row)),
+                    Err(error) => failed = Some(error),
+                }
+                failed.is_none() && self.rows.len() < AHEAD
+            },
+        )?;
         self.ended = self.rows.len() < AHEAD;
         self.from = self.rows.back().map_or(self.from, |(sequence, _)| sequence + 1);
         failed.map_or(Ok(()), Err)
@@ -105,7 +120,12 @@ pub fn page(
     bytes_max: usize,
 ) -> Result<PageOf, StoreError> {
     let mut readers = readers(store, from)?;
-    let mut page = PageOf { emitted: Vec::new(), next: from.clone(), more: false, bytes: 0 };
+    let mut page = PageOf {
+        emitted: Vec::new(),
+        next: from.clone(),
+        more: false,
+        bytes: 0,
+    };
     let (mut records, mut passed) = (0, 0);
     // The next row of each replica, by arrival.
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();
@@ -116,13 +136,21 @@ pub fn page(
         }
     }
     while let Some((_, at)) = open.pop_first() {
-        if records >= records_max || page.bytes >= bytes_max || passed > records_max.saturating_mul(PASSED_PER_RECORD) {
+        if records >= records_max
+            || page.bytes >= bytes_max
+            || passed > records_max.saturating_mul(PASSED_PER_RECORD)
+        {
             page.more = true;
             break;
         }
         let reader = &mut readers[at];
-        let Some((sequence, row)) = reader.rows.pop_front() else { continue };
-        let dot = Dot { replica: reader.replica, sequence };
+        let Some((sequence, row)) = reader.rows.pop_front() else {
+            continue;
+        };
+        let dot = Dot {
+            replica: reader.replica,
+            sequence,
+        };
         reader.fill(store)?;
         if let Some((_, row)) = reader.rows.front() {
             open.insert(row.arrival, at);
@@ -135,7 +163,11 @@ pub fn page(
         }
         records += found.len();
         page.bytes += found.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>() + row.entry.len();
-        page.emitted.push(Emitted { dot, row, records: found });
+        page.emitted.push(Emitted {
+            dot,
+            row,
+            records: found,
+        });
     }
     Ok(page)
 }
@@ -145,7 +177,12 @@ fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError
     store.scan(Family::Replicas, &[], None, &mut |key, _| {
         if let Ok(replica) = key.try_into().map(ReplicaId) {
             let from = from.sequence(&replica) + 1;
-            readers.push(Reader { replica, from, rows: VecDeque::new(), ended: false });
+            readers.push(Reader {
+                replica,
+                from,
+                rows: VecDeque::new(),
+                ended: false,
+            });
         }
         true
     })?;
@@ -160,13 +197,21 @@ fn select(
     if filter.filters.since.is_some_and(|since| row.accepted < since) {
         return Ok(Vec::new());
     }
-    let entry = Entry::from_stored(&row.entry)
-        .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })?;
+    let entry = Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Log.name(),
+        detail: error.to_string(),
+    })?;
     let mut found = Vec::with_capacity(row.ids.len());
     for (at, (id, stamp)) in row.ids.iter().zip(&entry.stamps).enumerate() {
         let Some(record) = read_record(store, id, &stamp.digest)? else {
-            let detail = format!("the record {} of {id} that the log names is not there", stamp.digest);
-            return Err(StoreError::Corrupt { family: Family::Records.name(), detail });
+            let detail = format!(
+                "the record {} of {id} that the log names is not there",
+                stamp.digest
+            );
+            return Err(StoreError::Corrupt {
+                family: Family::Records.name(),
+                detail,
+            });
         };
         if passes(store, id, &stamp.digest, &record.record, filter)? {
             found.push((at, id.clone(), record.record));
@@ -190,8 +235,10 @@ fn passes(
     if all && wanted.entity_types.is_none() && wanted.modified_by.is_none() {
         return Ok(true);
     }
-    let record = Record::from_stored(bytes)
-        .map_err(|error| StoreError::Corrupt { family: Family::Records.name(), detail: error.detail })?;
+    let record = Record::from_stored(bytes).map_err(|error| StoreError::Corrupt {
+        family: Family::Records.name(),
+        detail: error.detail,
+    })?;
     let kind = match filter.sync_type {
         Some(SyncType::Entities) => record.is_entity(),
         Some(SyncType::Relationships) => !record.is_entity(),

@@ -33,6 +33,11 @@ pub(super) struct Peer {
     told_at: Duration,
     /// It lacks something that was not pushed: it should hear soon.
     hurry: bool,
+    /// Its own reconciliation has spoken on this link. Before that nothing is asked of it or pushed to it: a link
+    /// stands up at one end first, and what comes to the other too early is dropped.
+    pub ready: bool,
+    /// Points of its clock that were found in our own chains.
+    pub verified: Clock,
     /// Not asked before this.
     stalled_until: Duration,
 }
@@ -46,7 +51,9 @@ impl Peer {
             unconfirmed: 0,
             told,
             told_at: now,
-            hurry: false,
+            hurry: true,
+            ready: false,
+            verified: Clock::new(),
             stalled_until: Duration::ZERO,
         }
     }
@@ -81,12 +88,18 @@ pub(super) struct Pull {
 }
 
 impl Reconcile {
-    pub(super) fn link_up(&mut self, now: Now, link: Link, clock: Clock, out: &mut Vec<Output>) {
-        let mut peer = Peer::new(clock.clone(), Clock::new(), now.mono);
-        peer.hurry = true;
-        self.peers.insert(link, peer);
-        self.look_for_forks(link, &clock, out);
-        self.maybe_pull(now, out);
+    pub(super) fn link_up(&mut self, now: Now, link: Link, clock: Clock) {
+        // Told at once, by the tick that ends this step: what it knows of us is as old as its hello.
+        let told_at = now.mono.saturating_sub(TELL_MIN);
+        self.peers.insert(link, Peer::new(clock, Clock::new(), told_at));
+    }
+
+    /// The first word from a peer's reconciliation: it hears us now, and is told our clock once more.
+    pub(super) fn ready(&mut self, link: Link) {
+        if let Some(peer) = self.peers.get_mut(&link).filter(|peer| !peer.ready) {
+            peer.ready = true;
+            peer.hurry = true;
+        }
     }
 
     pub(super) fn link_down(&mut self, link: Link) {
@@ -97,11 +110,22 @@ impl Reconcile {
         }
     }
 
-    pub(super) fn heard_clock(&mut self, now: Now, link: Link, clock: &WireClock, out: &mut Vec<Output>) {
+    pub(super) fn heard_clock(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        link: Link,
+        clock: &WireClock,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
         let Some(clock) = clock.read(&self.settings.limits) else {
             let detail = "a clock with too many entries, or with one replica twice".to_owned();
-            out.push(Output::Cut { link, code: "bad_clock", detail });
-            return;
+            out.push(Output::Cut {
+                link,
+                code: "bad_clock",
+                detail,
+            });
+            return Ok(());
         };
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.clock = clock.clone();
@@ -109,8 +133,9 @@ impl Reconcile {
             peer.unconfirmed = 0;
             peer.hurry |= clock.lacks(&self.clock) && peer.told != self.clock;
         }
-        self.look_for_forks(link, &clock, out);
+        self.look_for_forks(store, link, &clock, out)?;
         self.maybe_pull(now, out);
+        Ok(())
     }
 
     /// Asks a peer that holds something we lack; one at a time, so that nothing is fetched twice.
@@ -119,26 +144,48 @@ impl Reconcile {
             return;
         }
         let useful = |clock: &Clock| {
-            clock
-                .iter()
-                .any(|(replica, point)| {
-                    !self.traces.contains_key(replica) && self.clock.sequence(replica) < point.sequence
-                })
+            clock.iter().any(|(replica, point)| {
+                !self.traces.contains_key(replica) && self.arriving.sequence(replica) < point.sequence
+            })
         };
-        let ready = self.peers.iter().filter(|(_, peer)| peer.stalled_until <= now.mono && useful(&peer.clock));
-        let Some((link, _)) = ready.min_by_key(|(link, _)| (link.0 as usize).wrapping_sub(self.turn)) else { return };
+        let ready = self
+            .peers
+            .iter()
+            .filter(|(_, p)| p.ready && p.stalled_until <= now.mono && useful(&p.clock));
+        let Some((link, _)) = ready.min_by_key(|(link, _)| (link.0 as usize).wrapping_sub(self.turn)) else {
+            return;
+        };
         let link = *link;
         self.rounds += 1;
         self.pull = Some(Pull {
             link,
             round: self.rounds,
             deadline: now.mono + PULL_TIMEOUT,
-            projected: self.clock.clone(),
+            projected: self.arriving.clone(),
             landing: 0,
             waiting: true,
         });
-        let clock = WireClock::of(&self.clock);
-        out.push(Output::Send { link, message: Message::Pull { round: self.rounds, clock } });
+        let clock = WireClock::of(&self.arriving);
+        out.push(Output::Send {
+            link,
+            message: Message::Pull {
+                round: self.rounds,
+                clock,
+            },
+        });
+    }
+
+    /// Hands a peer's entries to storage; until they are durable they count as arriving, and nobody is asked for them.
+    fn apply(&mut self, link: Link, bundles: Vec<Bundle>, out: &mut Vec<Output>) {
+        for bundle in &bundles {
+            let dot = bundle.entry.dot;
+            if !self.arriving.covers(dot) {
+                self.arriving
+                    .set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+            }
+        }
+        self.applying += 1;
+        out.push(Output::Apply { link, bundles });
     }
 
     pub(super) fn answer_pull(
@@ -150,16 +197,33 @@ impl Reconcile {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         let Some(from) = clock.read(&self.settings.limits) else {
-            out.push(Output::Cut { link, code: "bad_clock", detail: "a pull from an impossible clock".to_owned() });
+            out.push(Output::Cut {
+                link,
+                code: "bad_clock",
+                detail: "a pull from an impossible clock".to_owned(),
+            });
             return Ok(());
         };
         let limits = &self.settings.limits;
-        let page = page(store, &from, &Filter::default(), limits.page_records_max, limits.page_bytes_max)?;
+        let page = page(
+            store,
+            &from,
+            &Filter::default(),
+            limits.page_records_max,
+            limits.page_bytes_max,
+        )?;
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.sent.join(&page.next);
         }
         let bundles = page.emitted.iter().map(super::Emitted::to_wire).collect();
-        out.push(Output::Send { link, message: Message::Page { round, bundles, more: page.more } });
+        out.push(Output::Send {
+            link,
+            message: Message::Page {
+                round,
+                bundles,
+                more: page.more,
+            },
+        });
         Ok(())
     }
 
@@ -172,7 +236,11 @@ impl Reconcile {
         more: bool,
         out: &mut Vec<Output>,
     ) {
-        if !self.pull.as_ref().is_some_and(|pull| pull.link == link && pull.round == round && pull.waiting) {
+        if !self
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.link == link && pull.round == round && pull.waiting)
+        {
             return; // an answer that was given up
         }
         let Some(bundles) = self.open(link, bundles, out) else {
@@ -182,7 +250,8 @@ impl Reconcile {
         let Some(pull) = self.pull.as_mut() else { return };
         for bundle in &bundles {
             let dot = bundle.entry.dot;
-            pull.projected.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+            pull.projected
+                .set(dot.replica, dot.sequence, Some(bundle.hash.check()));
         }
         pull.waiting = false;
         pull.deadline = now.mono + PULL_TIMEOUT;
@@ -198,7 +267,7 @@ impl Reconcile {
             return;
         }
         pull.landing += 1;
-        out.push(Output::Apply { link, bundles });
+        self.apply(link, bundles, out);
         if more {
             self.pull_on(now, out);
         }
@@ -215,15 +284,26 @@ impl Reconcile {
         pull.waiting = true;
         pull.deadline = now.mono + PULL_TIMEOUT;
         let clock = WireClock::of(&pull.projected);
-        out.push(Output::Send { link: pull.link, message: Message::Pull { round: pull.round, clock } });
+        out.push(Output::Send {
+            link: pull.link,
+            message: Message::Pull {
+                round: pull.round,
+                clock,
+            },
+        });
     }
 
     pub(super) fn heard_push(&mut self, link: Link, bundles: Vec<WireBundle>, out: &mut Vec<Output>) {
-        let Some(bundles) = self.open(link, bundles, out) else { return };
-        let clock = &self.clock;
-        let new: Vec<Bundle> = bundles.into_iter().filter(|bundle| !clock.covers(bundle.entry.dot)).collect();
+        let Some(bundles) = self.open(link, bundles, out) else {
+            return;
+        };
+        let known = &self.arriving;
+        let new: Vec<Bundle> = bundles
+            .into_iter()
+            .filter(|bundle| !known.covers(bundle.entry.dot))
+            .collect();
         if !new.is_empty() {
-            out.push(Output::Apply { link, bundles: new });
+            self.apply(link, new, out);
         }
     }
 
@@ -234,7 +314,11 @@ impl Reconcile {
             match bundle.open() {
                 Ok(bundle) => opened.push(bundle),
                 Err(error) => {
-                    out.push(Output::Cut { link, code: "bad_bundle", detail: error.to_string() });
+                    out.push(Output::Cut {
+                        link,
+                        code: "bad_bundle",
+                        detail: error.to_string(),
+                    });
                     return None;
                 }
             }
@@ -243,10 +327,12 @@ impl Reconcile {
         for bundle in &opened {
             let dot = bundle.entry.dot;
             if !peer.clock.covers(dot) {
-                peer.clock.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+                peer.clock
+                    .set(dot.replica, dot.sequence, Some(bundle.hash.check()));
             }
             if !peer.sent.covers(dot) {
-                peer.sent.set(dot.replica, dot.sequence, Some(bundle.hash.check()));
+                peer.sent
+                    .set(dot.replica, dot.sequence, Some(bundle.hash.check()));
             }
         }
         Some(opened)
@@ -261,18 +347,33 @@ impl Reconcile {
         forks: &[ReplicaId],
         out: &mut Vec<Output>,
     ) {
+        self.applying = self.applying.saturating_sub(1);
+        if self.applying == 0 || gap || !forks.is_empty() {
+            // Whatever was dropped is not arriving any more.
+            self.arriving = self.clock.clone();
+        }
         for replica in forks {
             self.trace(link, *replica, out);
         }
-        if let Some(pull) = self.pull.as_mut().filter(|pull| pull.link == link && pull.landing > 0) {
+        if let Some(pull) = self
+            .pull
+            .as_mut()
+            .filter(|pull| pull.link == link && pull.landing > 0)
+        {
             pull.landing -= 1;
-            if applied == 0 && let Some(peer) = self.peers.get_mut(&link) {
+            if applied == 0
+                && let Some(peer) = self.peers.get_mut(&link)
+            {
                 peer.stalled_until = now.mono + STALL;
             }
             if gap || !forks.is_empty() || applied == 0 {
                 self.pull = None; // what was projected is not so: begin again from the clock
             } else if pull.waiting {
-            } else if self.peers.get(&link).is_some_and(|peer| pull.projected.lacks(&peer.clock)) {
+            } else if self
+                .peers
+                .get(&link)
+                .is_some_and(|peer| pull.projected.lacks(&peer.clock))
+            {
                 self.pull_on(now, out);
             } else if pull.landing == 0 {
                 self.pull = None;
@@ -289,13 +390,19 @@ impl Reconcile {
         clock: Clock,
         out: &mut Vec<Output>,
     ) {
+        self.arriving.join(&clock);
+        if self.applying == 0 {
+            self.arriving = clock.clone();
+        }
         self.clock = clock;
         let links: Vec<Link> = self.peers.keys().copied().collect();
         let mut chosen = 0;
         self.turn = self.turn.wrapping_add(1);
         for at in 0..links.len() {
             let link = links[(at + self.turn) % links.len()];
-            let Some(peer) = self.peers.get_mut(&link) else { continue };
+            let Some(peer) = self.peers.get_mut(&link) else {
+                continue;
+            };
             let lacking: Vec<&Arc<Bundle>> = bundles
                 .iter()
                 .filter(|(bundle, from)| *from != Some(link) && !peer.sent.covers(bundle.entry.dot))
@@ -304,11 +411,14 @@ impl Reconcile {
             if lacking.is_empty() {
                 continue;
             }
-            let fits = chosen < self.settings.fanout && peer.takes(&lacking, &self.settings);
+            let fits = peer.ready && chosen < self.settings.fanout && peer.takes(&lacking, &self.settings);
             if fits {
                 chosen += 1;
                 let bundles = lacking.iter().map(|bundle| WireBundle::of(bundle)).collect();
-                out.push(Output::Send { link, message: Message::Push { bundles } });
+                out.push(Output::Send {
+                    link,
+                    message: Message::Push { bundles },
+                });
             } else {
                 peer.hurry |= self.settings.fanout > chosen;
             }
@@ -327,13 +437,18 @@ impl Reconcile {
             self.turn = self.turn.wrapping_add(1);
         }
         for (link, peer) in &mut self.peers {
-            let due = peer.tell_at(&self.clock, self.settings.interval).is_some_and(|at| at <= now.mono);
+            let due = peer
+                .tell_at(&self.clock, self.settings.interval)
+                .is_some_and(|at| at <= now.mono);
             if due {
                 peer.told = self.clock.clone();
                 peer.told_at = now.mono;
                 peer.hurry = false;
                 let clock = WireClock::of(&self.clock);
-                out.push(Output::Send { link: *link, message: Message::Clock { clock } });
+                out.push(Output::Send {
+                    link: *link,
+                    message: Message::Clock { clock },
+                });
             }
             if peer.stalled_until <= now.mono {
                 peer.stalled_until = Duration::ZERO;

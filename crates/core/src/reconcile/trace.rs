@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
 use crate::machine::Link;
-use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key};
+use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log};
 use crate::wire::Message;
 
 /// Links of a chain in one message.
@@ -23,11 +23,41 @@ pub(super) struct Trace {
 }
 
 impl Reconcile {
-    /// Same sequence, another check: two branches.
-    pub(super) fn look_for_forks(&mut self, link: Link, clock: &Clock, out: &mut Vec<Output>) {
-        for replica in self.clock.forks(clock) {
+    /// A check that our own chain does not have at that sequence: two branches. Where the peer is ahead, only its
+    /// entries can tell. Each point is looked up once.
+    pub(super) fn look_for_forks(
+        &mut self,
+        store: &dyn Snapshot,
+        link: Link,
+        clock: &Clock,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let mut forks = Vec::new();
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return Ok(());
+        };
+        for (replica, point) in clock.iter() {
+            let verified = peer.verified.point(replica) == Some(*point);
+            if verified || self.clock.sequence(replica) < point.sequence {
+                continue;
+            }
+            let row = read_log(
+                store,
+                Dot {
+                    replica: *replica,
+                    sequence: point.sequence,
+                },
+            )?;
+            if row.is_some_and(|row| Some(row.hash.check()) == point.check) {
+                peer.verified.set(*replica, point.sequence, point.check);
+            } else {
+                forks.push(*replica);
+            }
+        }
+        for replica in forks {
             self.trace(link, replica, out);
         }
+        Ok(())
     }
 
     /// Starts looking for the place where ours and the peer's branch of `replica` part.
@@ -36,8 +66,18 @@ impl Reconcile {
             return;
         }
         let above = self.clock.sequence(&replica).saturating_sub(1);
-        self.traces.insert(replica, Trace { link, above, step: 16 });
-        out.push(Output::Send { link, message: Message::Trace { replica, above } });
+        self.traces.insert(
+            replica,
+            Trace {
+                link,
+                above,
+                step: 16,
+            },
+        );
+        out.push(Output::Send {
+            link,
+            message: Message::Trace { replica, above },
+        });
     }
 
     pub(super) fn heard_chain(
@@ -49,7 +89,9 @@ impl Reconcile {
         links: &[(Dot, Digest)],
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let Some(mut trace) = self.traces.remove(&replica) else { return Ok(()) };
+        let Some(mut trace) = self.traces.remove(&replica) else {
+            return Ok(());
+        };
         if trace.link != link || trace.above != above || links.iter().any(|(dot, _)| dot.replica != replica) {
             return Ok(());
         }
@@ -65,7 +107,13 @@ impl Reconcile {
             }
             trace.above = dot.sequence.min(above).saturating_sub(trace.step);
             trace.step = trace.step.saturating_mul(4);
-            out.push(Output::Send { link, message: Message::Trace { replica, above: trace.above } });
+            out.push(Output::Send {
+                link,
+                message: Message::Trace {
+                    replica,
+                    above: trace.above,
+                },
+            });
             self.traces.insert(replica, trace);
             return Ok(());
         }
@@ -75,7 +123,11 @@ impl Reconcile {
                 Some(ours) if ours == hash => common = dot.sequence,
                 _ => {
                     if ours.range(common + 1..).next().is_some() {
-                        out.push(Output::Fork { replica, common, theirs: *hash });
+                        out.push(Output::Fork {
+                            replica,
+                            common,
+                            theirs: *hash,
+                        });
                     }
                     return Ok(());
                 }
@@ -83,7 +135,13 @@ impl Reconcile {
         }
         if links.len() == LINKS_MAX {
             trace.above = common;
-            out.push(Output::Send { link, message: Message::Trace { replica, above: common } });
+            out.push(Output::Send {
+                link,
+                message: Message::Trace {
+                    replica,
+                    above: common,
+                },
+            });
             self.traces.insert(replica, trace);
         }
         Ok(())
@@ -104,13 +162,27 @@ pub(super) fn answer(
     }
     let from = links.first().map_or(0, |(sequence, _)| *sequence);
     links.extend(hashes(store, replica, from + 1, LINKS_MAX - links.len())?);
-    let links = links.into_iter().map(|(sequence, hash)| (Dot { replica, sequence }, hash)).collect();
-    out.push(Output::Send { link, message: Message::Chain { replica, above, links } });
+    let links = links
+        .into_iter()
+        .map(|(sequence, hash)| (Dot { replica, sequence }, hash))
+        .collect();
+    out.push(Output::Send {
+        link,
+        message: Message::Chain {
+            replica,
+            above,
+            links,
+        },
+    });
     Ok(())
 }
 
 /// The last entry at or below a sequence. The port scans forwards only, so the search widens backwards.
-fn at_or_below(store: &dyn Snapshot, replica: ReplicaId, above: u64) -> Result<Option<(u64, Digest)>, StoreError> {
+fn at_or_below(
+    store: &dyn Snapshot,
+    replica: ReplicaId,
+    above: u64,
+) -> Result<Option<(u64, Digest)>, StoreError> {
     let mut width = 1;
     loop {
         let low = above.saturating_sub(width);
@@ -128,7 +200,12 @@ fn at_or_below(store: &dyn Snapshot, replica: ReplicaId, above: u64) -> Result<O
     }
 }
 
-fn hashes(store: &dyn Snapshot, replica: ReplicaId, from: u64, max: usize) -> Result<Vec<(u64, Digest)>, StoreError> {
+fn hashes(
+    store: &dyn Snapshot,
+    replica: ReplicaId,
+    from: u64,
+    max: usize,
+) -> Result<Vec<(u64, Digest)>, StoreError> {
     let mut hashes = Vec::new();
     scan(store, replica, from, &mut |sequence, row| {
         hashes.push((sequence, row.hash));
@@ -145,16 +222,27 @@ fn scan(
     visit: &mut dyn FnMut(u64, LogRow) -> bool,
 ) -> Result<(), StoreError> {
     let mut failed = None;
-    let start = log_key(Dot { replica, sequence: from });
-    store.scan(Family::Log, &start, log_end(&replica).as_deref(), &mut |key, value| {
-        let sequence = key.get(16..).and_then(|tail| tail.try_into().ok()).map_or(0, u64::from_be_bytes);
-        match decode_row(Family::Log, value) {
-            Ok(row) => visit(sequence, row),
-            Err(error) => {
-                failed = Some(error);
-                false
+    let start = log_key(Dot {
+        replica,
+        sequence: from,
+    });
+    store.scan(
+        Family::Log,
+        &start,
+        log_end(&replica).as_deref(),
+        &mut |key, value| {
+            let sequence = key
+                .get(16..)
+                .and_then(|tail| tail.try_into().ok())
+                .map_or(0, u64::from_be_bytes);
+            match decode_row(Family::Log, value) {
+                Ok(row) => visit(sequence, row),
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
             }
-        }
-    })?;
+        },
+    )?;
     failed.map_or(Ok(()), Err)
 }

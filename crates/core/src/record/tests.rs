@@ -60,12 +60,7 @@ fn bytes_that_are_not_canonical_are_refused() {
     let mut longer = lamp.canonical();
     let at = longer.iter().position(|byte| *byte == 0x09).unwrap();
     longer.splice(at..=at, [0xcc, 0x09]);
-    assert_eq!(
-        Record::from_canonical(&longer)
-            .unwrap_err()
-            .code,
-        "malformed"
-    );
+    assert_eq!(Record::from_canonical(&longer).unwrap_err().code, "malformed");
 }
 
 #[test]

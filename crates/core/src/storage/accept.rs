@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::group::Group;
 use super::Output;
+use super::group::Group;
 use crate::entry::ChangeSet;
 use crate::hash::Digest;
 use crate::id::Id;
@@ -56,9 +56,16 @@ impl Group<'_> {
     fn culprits(&self, set: &ChangeSet, known: &[bool]) -> Result<BTreeMap<Digest, RecordError>, StoreError> {
         let mut culprits = BTreeMap::new();
         if self.state.meta.home_id.is_none() {
-            let detail = "this hub belongs to no home yet: start a hub with mesh.found, or wait for a seed".to_owned();
+            let detail =
+                "this hub belongs to no home yet: start a hub with mesh.found, or wait for a seed".to_owned();
             for sealed in &set.records {
-                culprits.insert(sealed.digest, RecordError { code: "no_home", detail: detail.clone() });
+                culprits.insert(
+                    sealed.digest,
+                    RecordError {
+                        code: "no_home",
+                        detail: detail.clone(),
+                    },
+                );
             }
             return Ok(culprits);
         }
@@ -83,28 +90,60 @@ impl Group<'_> {
         {
             return Ok(Some(error));
         }
-        if let Some(entity_type) = record.entity_type().filter(|name| crate::domain::is_reserved(name)) {
+        if let Some(entity_type) = record
+            .entity_type()
+            .filter(|name| crate::domain::is_reserved(name))
+        {
             let detail = format!("entities of type {entity_type} are written by hubs only");
-            return Ok(Some(RecordError { code: "reserved_type", detail }));
+            return Ok(Some(RecordError {
+                code: "reserved_type",
+                detail,
+            }));
         }
         let row = read_id(&self.overlay, &record.id)?;
         if let Some(row) = &row {
             if row.entity_type.as_deref() != record.entity_type() {
                 let before = row.entity_type.as_deref().unwrap_or("relationship");
                 let now = record.entity_type().unwrap_or("relationship");
-                let detail = format!("{} is a {before} and stays one; a {now} needs an id of its own", record.id);
-                return Ok(Some(RecordError { code: "type_changed", detail }));
+                let detail = format!(
+                    "{} is a {before} and stays one; a {now} needs an id of its own",
+                    record.id
+                );
+                return Ok(Some(RecordError {
+                    code: "type_changed",
+                    detail,
+                }));
             }
-            let names_a_head = record.parents.iter().any(|p| p.digest.is_some_and(|d| row.heads.contains(&d)));
+            let names_a_head = record
+                .parents
+                .iter()
+                .any(|p| p.digest.is_some_and(|d| row.heads.contains(&d)));
             if row.heads.len() >= HEADS_MAX && !names_a_head {
-                let detail = format!("{} has {} heads: name some of them as parents", record.id, row.heads.len());
-                return Ok(Some(RecordError { code: "limit_heads", detail }));
+                let detail = format!(
+                    "{} has {} heads: name some of them as parents",
+                    record.id,
+                    row.heads.len()
+                );
+                return Ok(Some(RecordError {
+                    code: "limit_heads",
+                    detail,
+                }));
             }
         }
-        if let (Kind::Relationship { from, to, relationship_type }, false) = (&record.kind, record.deleted) {
+        if let (
+            Kind::Relationship {
+                from,
+                to,
+                relationship_type,
+            },
+            false,
+        ) = (&record.kind, record.deleted)
+        {
             let ends = [self.type_of(from, types)?, self.type_of(to, types)?];
             let [from, to] = &ends;
-            return Ok(manifest.check_ends(relationship_type, from.as_deref(), to.as_deref()).err());
+            return Ok(manifest
+                .check_ends(relationship_type, from.as_deref(), to.as_deref())
+                .err());
         }
         Ok(None)
     }

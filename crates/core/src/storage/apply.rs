@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::group::Group;
 use super::{Event, Output};
 use crate::entry::Bundle;
-use crate::id::ReplicaId;
+use crate::id::{Dot, ReplicaId};
 use crate::machine::Link;
-use crate::store::{StoreError, read_log};
+use crate::store::{Family, Snapshot, StoreError, evidence_key, read_log};
 
 /// Where an entry stands to what this hub holds of its replica's log.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ enum Place {
     Early,
     /// It hangs on another chain than ours.
     Parted,
+    /// It is of a branch that gave way here. The verdict stands wherever the branches meet (the smaller hash wins at
+    /// each parting), so taking it back would only hand it from hub to hub for ever.
+    Dead,
 }
 
 impl Group<'_> {
@@ -30,7 +33,7 @@ impl Group<'_> {
             let replica = bundle.entry.dot.replica;
             match self.place(&bundle)? {
                 _ if forks.contains(&replica) => {}
-                Place::Held => {}
+                Place::Held | Place::Dead => {}
                 Place::Early => gap = true,
                 Place::Parted => drop(forks.insert(replica)),
                 Place::Next => {
@@ -47,35 +50,71 @@ impl Group<'_> {
             }
         }
         let forks: Vec<ReplicaId> = forks.into_iter().collect();
-        self.follow.push(Output::Applied { link, applied, gap, forks });
+        self.follow.push(Output::Applied {
+            link,
+            applied,
+            gap,
+            forks,
+        });
         Ok(())
     }
 
     fn place(&self, bundle: &Bundle) -> Result<Place, StoreError> {
         let dot = bundle.entry.dot;
+        let before = bundle.entry.prev.map(|(sequence, hash)| {
+            (
+                Dot {
+                    replica: dot.replica,
+                    sequence,
+                },
+                hash,
+            )
+        });
+        for (dot, hash) in [Some((dot, bundle.hash)), before].into_iter().flatten() {
+            if self
+                .overlay
+                .get(Family::Evidence, &evidence_key(dot, &hash))?
+                .is_some()
+            {
+                return Ok(Place::Dead);
+            }
+        }
         let tip = self.state.tips.get(&dot.replica);
         if tip.is_some_and(|tip| tip.sequence >= dot.sequence) {
             let held = read_log(&self.overlay, dot)?;
             // Another entry under this dot, or one where our chain has a gap: two branches.
-            return Ok(if held.is_some_and(|row| row.hash == bundle.hash) { Place::Held } else { Place::Parted });
+            return Ok(if held.is_some_and(|row| row.hash == bundle.hash) {
+                Place::Held
+            } else {
+                Place::Parted
+            });
         }
-        Ok(match (bundle.entry.prev, tip.map(|tip| (tip.sequence, tip.hash))) {
-            (None, None) => Place::Next,
-            (None, Some(_)) => Place::Parted,
-            (Some(_), None) => Place::Early,
-            (Some(prev), Some(tip)) if prev == tip => Place::Next,
-            (Some((before, _)), Some((ours, _))) if before > ours => Place::Early,
-            (Some(_), Some(_)) => Place::Parted,
-        })
+        Ok(
+            match (bundle.entry.prev, tip.map(|tip| (tip.sequence, tip.hash))) {
+                (None, None) => Place::Next,
+                (None, Some(_)) => Place::Parted,
+                (Some(_), None) => Place::Early,
+                (Some(prev), Some(tip)) if prev == tip => Place::Next,
+                (Some((before, _)), Some((ours, _))) if before > ours => Place::Early,
+                (Some(_), Some(_)) => Place::Parted,
+            },
+        )
     }
 
     /// A replica's first entry names its home: another home's data is never taken in.
     fn is_foreign(&mut self, bundle: &Bundle) -> bool {
         let home = self.state.meta.home_id;
-        let foreign = bundle.entry.genesis.as_ref().is_some_and(|genesis| Some(genesis.home_id) != home);
+        let foreign = bundle
+            .entry
+            .genesis
+            .as_ref()
+            .is_some_and(|genesis| Some(genesis.home_id) != home);
         if foreign {
             let why = "it belongs to another home".to_owned();
-            self.event(Event::Refused { dot: bundle.entry.dot, why });
+            self.event(Event::Refused {
+                dot: bundle.entry.dot,
+                why,
+            });
         }
         foreign
     }

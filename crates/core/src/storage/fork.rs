@@ -6,35 +6,48 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Event;
 use super::group::Group;
 use super::index::edges;
-use super::Event;
 use crate::entry::{ChangeSet, Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::node;
 use crate::store::{
-    Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key, log_end, log_key,
-    read_id, read_log, read_record, record_key,
+    Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key,
+    log_end, log_key, read_id, read_log, read_record, record_key,
 };
 
 impl Group<'_> {
     /// Settles a fork of `replica` whose branches part above `common`; `theirs` is the other branch's first hash.
     pub fn fork(&mut self, replica: ReplicaId, common: u64, theirs: Digest) -> Result<(), StoreError> {
-        let Some(tip) = self.state.tips.get(&replica).cloned() else { return Ok(()) };
+        let Some(tip) = self.state.tips.get(&replica).cloned() else {
+            return Ok(());
+        };
         let ours = self.branch(replica, common)?;
-        let Some((_, first)) = ours.first() else { return Ok(()) }; // ours is a part of theirs: no fork
+        let Some((_, first)) = ours.first() else {
+            return Ok(());
+        }; // ours is a part of theirs: no fork
         if first.hash <= theirs {
             // Theirs gives way (or is this very branch): whoever holds it will set it aside.
             if first.hash < theirs {
-                self.event(Event::Fork { replica, common, yielded: false, accepted_anew: 0 });
+                self.event(Event::Fork {
+                    replica,
+                    common,
+                    yielded: false,
+                    accepted_anew: 0,
+                });
             }
             return Ok(());
         }
         let base = match common {
             0 => None,
             sequence => match read_log(&self.overlay, Dot { replica, sequence })? {
-                Some(row) => Some(ReplicaRow { sequence, hash: row.hash, ..tip }),
+                Some(row) => Some(ReplicaRow {
+                    sequence,
+                    hash: row.hash,
+                    ..tip
+                }),
                 None => return Ok(()), // the other end erred about the common entry: it will be traced again
             },
         };
@@ -57,40 +70,66 @@ impl Group<'_> {
                 accepted_anew += 1;
             }
         }
-        self.event(Event::Fork { replica, common, yielded: true, accepted_anew });
+        self.event(Event::Fork {
+            replica,
+            common,
+            yielded: true,
+            accepted_anew,
+        });
         Ok(())
     }
 
     /// The entries above `common`, in the order of their chain.
     fn branch(&self, replica: ReplicaId, common: u64) -> Result<Vec<(Dot, LogRow)>, StoreError> {
-        let from = log_key(Dot { replica, sequence: common + 1 });
+        let from = log_key(Dot {
+            replica,
+            sequence: common + 1,
+        });
         let mut rows = Vec::new();
         let mut failed = None;
-        self.overlay.scan(Family::Log, &from, log_end(&replica).as_deref(), &mut |key, value| {
-            let sequence = key.get(16..).and_then(|tail| tail.try_into().ok()).map(u64::from_be_bytes);
-            match (sequence, decode_row(Family::Log, value)) {
-                (Some(sequence), Ok(row)) => rows.push((Dot { replica, sequence }, row)),
-                (_, Err(error)) => failed = Some(error),
-                (None, _) => {
-                    failed = Some(StoreError::Corrupt { family: "log", detail: "a short key".to_owned() });
+        self.overlay.scan(
+            Family::Log,
+            &from,
+            log_end(&replica).as_deref(),
+            &mut |key, value| {
+                let sequence = key
+                    .get(16..)
+                    .and_then(|tail| tail.try_into().ok())
+                    .map(u64::from_be_bytes);
+                match (sequence, decode_row(Family::Log, value)) {
+                    (Some(sequence), Ok(row)) => rows.push((Dot { replica, sequence }, row)),
+                    (_, Err(error)) => failed = Some(error),
+                    (None, _) => {
+                        failed = Some(StoreError::Corrupt {
+                            family: "log",
+                            detail: "a short key".to_owned(),
+                        });
+                    }
                 }
-            }
-            failed.is_none()
-        })?;
+                failed.is_none()
+            },
+        )?;
         failed.map_or(Ok(rows), Err)
     }
 
     /// Takes one entry out of the log, keeps it as evidence, and takes its dot from its records.
     fn set_aside(&mut self, dot: Dot, row: &LogRow) -> Result<Vec<(Id, Digest)>, StoreError> {
         self.overlay.delete(Family::Log, log_key(dot));
-        self.overlay.put(Family::Evidence, evidence_key(dot, &row.hash), encode_row(row));
+        self.overlay
+            .put(Family::Evidence, evidence_key(dot, &row.hash), encode_row(row));
         let entry = stored_entry(row)?;
         let mut records = Vec::new();
         for (id, stamp) in row.ids.iter().zip(&entry.stamps) {
-            let Some(mut record) = read_record(&self.overlay, id, &stamp.digest)? else { continue };
+            let Some(mut record) = read_record(&self.overlay, id, &stamp.digest)? else {
+                continue;
+            };
             record.dots.retain(|held| *held != dot);
             self.restamp(id, &stamp.digest, &mut record)?;
-            self.overlay.put(Family::Records, record_key(id, &stamp.digest), encode_row(&record));
+            self.overlay.put(
+                Family::Records,
+                record_key(id, &stamp.digest),
+                encode_row(&record),
+            );
             records.push((id.clone(), stamp.digest));
             let id_row = read_id(&self.overlay, id)?;
             self.rework(id, id_row)?;
@@ -103,10 +142,19 @@ impl Group<'_> {
     fn restamp(&self, id: &Id, digest: &Digest, row: &mut RecordRow) -> Result<(), StoreError> {
         let mut stamps: Vec<Stamp> = Vec::new();
         for dot in &row.dots {
-            let Some(log) = read_log(&self.overlay, *dot)? else { continue };
-            stamps.extend(stored_entry(&log)?.stamps.into_iter().filter(|stamp| stamp.digest == *digest));
+            let Some(log) = read_log(&self.overlay, *dot)? else {
+                continue;
+            };
+            stamps.extend(
+                stored_entry(&log)?
+                    .stamps
+                    .into_iter()
+                    .filter(|stamp| stamp.digest == *digest),
+            );
         }
-        let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else { return Ok(()) };
+        let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
+            return Ok(());
+        };
         let sealed = node(*digest, row.clone())?.sealed;
         debug_assert_eq!(sealed.record.id, *id);
         let (mut all_edges, mut all_late) = (BTreeSet::new(), BTreeSet::new());
@@ -137,7 +185,8 @@ impl Group<'_> {
 }
 
 fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
-    Entry::from_stored(&row.entry)
-        .map_err(|error| StoreError::Corrupt { family: Family::Log.name(), detail: error.to_string() })
+    Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Log.name(),
+        detail: error.to_string(),
+    })
 }
-

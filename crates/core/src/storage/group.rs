@@ -10,7 +10,8 @@ use crate::id::{Dot, Id, ReplicaId};
 use crate::limits::LEASE;
 use crate::machine::{Link, load_members, load_policy};
 use crate::store::{
-    Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row, log_key,
+    Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
+    log_key,
 };
 use crate::time::{Now, edit_time, order_time};
 
@@ -53,8 +54,15 @@ impl<'g> Group<'g> {
 
     /// Gives a set that was checked the next dot of our log, and writes it.
     pub fn write_own(&mut self, set: &ChangeSet) -> Result<Dot, StoreError> {
-        let replica = self.state.meta.replica.unwrap_or_else(|| panic!("a set was accepted without a home"));
-        let dot = Dot { replica, sequence: self.next_sequence(replica) };
+        let replica = self
+            .state
+            .meta
+            .replica
+            .unwrap_or_else(|| panic!("a set was accepted without a home"));
+        let dot = Dot {
+            replica,
+            sequence: self.next_sequence(replica),
+        };
         let prev = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
         let clock = self.state.hlc.tick(self.now.wall);
         let mut stamps: Vec<Option<Stamp>> = vec![None; set.records.len()];
@@ -63,16 +71,34 @@ impl<'g> Group<'g> {
             let resolved = self.resolve_names(&sealed.record)?;
             let largest = self.largest_parent(&sealed.record, &resolved)?;
             let order_time = order_time(edit_time(sealed.record.version.as_str()), clock, largest);
-            let stamp = Stamp { digest: sealed.digest, order_time, resolved };
+            let stamp = Stamp {
+                digest: sealed.digest,
+                order_time,
+                resolved,
+            };
             self.insert(sealed, dot, &stamp)?;
             stamps[at] = Some(stamp);
         }
         let stamps = stamps.into_iter().flatten().collect();
         let genesis = self.genesis.take();
-        assert_eq!(genesis.is_some(), prev.is_none(), "only the first entry of a replica carries its genesis");
-        let entry = Entry { dot, prev, genesis, stamps, extra: Default::default() };
+        assert_eq!(
+            genesis.is_some(),
+            prev.is_none(),
+            "only the first entry of a replica carries its genesis"
+        );
+        let entry = Entry {
+            dot,
+            prev,
+            genesis,
+            stamps,
+            extra: Default::default(),
+        };
         let bundle = Bundle::seal(entry, set.records.clone());
-        self.note = Some(Note { replica, sequence: dot.sequence, hash: bundle.hash });
+        self.note = Some(Note {
+            replica,
+            sequence: dot.sequence,
+            hash: bundle.hash,
+        });
         self.append(bundle, None);
         Ok(dot)
     }
@@ -85,8 +111,12 @@ impl<'g> Group<'g> {
             // `last` is durable only if it is not of this very group; a mark must never name what may be lost.
             let last = last.filter(|_| self.bundles.iter().all(|(b, _)| b.entry.dot.replica != replica));
             self.state.lease_end = sequence + LEASE;
-            self.high_water =
-                Some(HighWater { replica, lease_end: self.state.lease_end, last, clean: false });
+            self.high_water = Some(HighWater {
+                replica,
+                lease_end: self.state.lease_end,
+                last,
+                clean: false,
+            });
         }
         self.state.next = sequence + 1;
         sequence
@@ -99,7 +129,11 @@ impl<'g> Group<'g> {
             arrival: self.state.meta.arrivals,
             accepted: self.now.wall,
             hash: bundle.hash,
-            ids: bundle.records.iter().map(|sealed| sealed.record.id.clone()).collect(),
+            ids: bundle
+                .records
+                .iter()
+                .map(|sealed| sealed.record.id.clone())
+                .collect(),
             entry: bundle.bytes.clone(),
             signature: bundle.signature.clone().map(serde_bytes::ByteBuf::from),
         };
@@ -110,13 +144,23 @@ impl<'g> Group<'g> {
             (None, Some(tip)) => (tip.hub_id, tip.life),
             (None, None) => panic!("an entry with a prev and no chain to hang on: {dot:?}"),
         };
-        self.put_tip(dot.replica, Some(ReplicaRow { hub_id, life, sequence: dot.sequence, hash: bundle.hash }));
+        self.put_tip(
+            dot.replica,
+            Some(ReplicaRow {
+                hub_id,
+                life,
+                sequence: dot.sequence,
+                hash: bundle.hash,
+            }),
+        );
         self.bundles.push((Arc::new(bundle), link));
     }
 
     pub fn put_tip(&mut self, replica: ReplicaId, row: Option<ReplicaRow>) {
         match &row {
-            Some(row) => self.overlay.put(Family::Replicas, replica.0.to_vec(), encode_row(row)),
+            Some(row) => self
+                .overlay
+                .put(Family::Replicas, replica.0.to_vec(), encode_row(row)),
             None => self.overlay.delete(Family::Replicas, replica.0.to_vec()),
         }
         self.state.set_tip(replica, row);
@@ -130,11 +174,19 @@ impl<'g> Group<'g> {
     pub fn stop(&mut self) {
         if let Some(replica) = self.state.meta.replica {
             let last = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
-            let pending = self.bundles.iter().any(|(bundle, _)| bundle.entry.dot.replica == replica);
+            let pending = self
+                .bundles
+                .iter()
+                .any(|(bundle, _)| bundle.entry.dot.replica == replica);
             // With writes of our own in the same group the mark would precede them: then the stop is left unclean.
             if !pending {
                 let lease_end = self.state.next - 1;
-                self.high_water = Some(HighWater { replica, lease_end, last, clean: true });
+                self.high_water = Some(HighWater {
+                    replica,
+                    lease_end,
+                    last,
+                    clean: true,
+                });
                 self.state.lease_end = 0;
             }
         }
@@ -157,13 +209,26 @@ impl<'g> Group<'g> {
         }
         if !self.overlay.is_empty() || self.meta_touched {
             self.state.meta.hlc = self.state.hlc.last();
-            self.overlay.put(Family::Meta, META_KEY.to_vec(), encode_row(&self.state.meta));
+            self.overlay
+                .put(Family::Meta, META_KEY.to_vec(), encode_row(&self.state.meta));
             let clock = self.state.clock.clone();
-            news.push(Output::Durable { bundles: self.bundles, clock, totals: self.state.totals() });
+            news.push(Output::Durable {
+                bundles: self.bundles,
+                clock,
+                totals: self.state.totals(),
+            });
         }
         news.append(&mut self.follow);
         let writes = self.overlay.into_writes();
-        Ok((Commit { number: 0, high_water: self.high_water, writes, note: self.note }, news))
+        Ok((
+            Commit {
+                number: 0,
+                high_water: self.high_water,
+                writes,
+                note: self.note,
+            },
+            news,
+        ))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::id::{Dot, Id, Version};
 use crate::machine::load_graph;
 use crate::record::{Kind, Record};
 use crate::store::{
-    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, edge_key, encode_row, id_key, read_id, read_record,
-    record_key, type_key,
+    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, edge_key, encode_row, id_key, read_id,
+    read_record, record_key, type_key,
 };
 use crate::time::Micros;
 use crate::view::{named_heads, view};
@@ -39,7 +39,8 @@ impl Group<'_> {
             row.late.extend(late);
             row.late.sort();
             row.late.dedup();
-            self.overlay.put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
+            self.overlay
+                .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
             let changed = before != (row.order_time, row.edges.clone(), row.late.clone());
             return if changed { self.rework(id, id_row) } else { Ok(()) };
         }
@@ -50,7 +51,8 @@ impl Group<'_> {
             late,
             record: sealed.bytes.clone(),
         };
-        self.overlay.put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
+        self.overlay
+            .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
         self.state.meta.records += 1;
         let awaited = record_key(id, &sealed.digest);
         let was_awaited = self.overlay.get(Family::Awaiting, &awaited)?.is_some();
@@ -62,7 +64,8 @@ impl Group<'_> {
             let is_head = id_row.as_ref().is_some_and(|row| row.heads.contains(edge));
             if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
                 missing = true;
-                self.overlay.put(Family::Awaiting, record_key(id, edge), Vec::new());
+                self.overlay
+                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
             }
         }
         let simple = !was_awaited && row.late.is_empty() && !row.edges.contains(&sealed.digest);
@@ -100,7 +103,11 @@ impl Group<'_> {
                 if rank < old.eldest || record.is_entity() != old.entity_type.is_some() {
                     return self.rework(&record.id, Some(old.clone()));
                 }
-                IdRow { gaps: old.gaps || missing, records: old.records + 1, ..old.clone() }
+                IdRow {
+                    gaps: old.gaps || missing,
+                    records: old.records + 1,
+                    ..old.clone()
+                }
             }
         };
         if heads.len() > 1 {
@@ -116,7 +123,9 @@ impl Group<'_> {
     /// The long way: the id's whole graph, and the view that the index follows. O(versions).
     pub fn rework(&mut self, id: &Id, old: Option<IdRow>) -> Result<(), StoreError> {
         let graph = load_graph(&self.overlay, id)?;
-        let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else { return Ok(()) };
+        let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else {
+            return Ok(());
+        };
         let entity_type = eldest.sealed.record.entity_type().map(str::to_owned);
         let (order_time, version, digest) = eldest.rank();
         let next = IdRow {
@@ -169,8 +178,12 @@ impl Group<'_> {
     /// What each bare parent name of a record stands for at this hub now: the one record that bears it, the heads that
     /// a computed version names, or nothing.
     pub fn resolve_names(&self, record: &Record) -> Result<Vec<Vec<Digest>>, StoreError> {
-        let bare: Vec<&Version> =
-            record.parents.iter().filter(|parent| parent.digest.is_none()).map(|parent| &parent.version).collect();
+        let bare: Vec<&Version> = record
+            .parents
+            .iter()
+            .filter(|parent| parent.digest.is_none())
+            .map(|parent| &parent.version)
+            .collect();
         if bare.is_empty() {
             return Ok(Vec::new());
         }
@@ -194,13 +207,21 @@ impl Group<'_> {
                     _ => return Vec::new(),
                 };
             }
-            if bearers.is_empty() { heads.into_iter().collect() } else { Vec::new() }
+            if bearers.is_empty() {
+                heads.into_iter().collect()
+            } else {
+                Vec::new()
+            }
         };
         Ok(bare.into_iter().map(resolve).collect())
     }
 
     /// The largest order time among the parents that this hub knows.
-    pub fn largest_parent(&self, record: &Record, resolved: &[Vec<Digest>]) -> Result<Option<Micros>, StoreError> {
+    pub fn largest_parent(
+        &self,
+        record: &Record,
+        resolved: &[Vec<Digest>],
+    ) -> Result<Option<Micros>, StoreError> {
         let named = record.parents.iter().filter_map(|parent| parent.digest.as_ref());
         let mut largest = None;
         for digest in named.chain(resolved.iter().flatten()) {
@@ -231,8 +252,17 @@ pub(super) fn edges(record: &Record, stamp: &Stamp) -> (Vec<Digest>, Vec<Version
 fn shown(record: &Record, entity_type: Option<&str>) -> Shown {
     match (&record.kind, entity_type) {
         _ if record.deleted => Shown::Nothing,
-        (Kind::Entity { .. }, Some(entity_type)) => Shown::Entity { entity_type: entity_type.to_owned() },
-        (Kind::Relationship { from, to, relationship_type }, _) => Shown::Relationship {
+        (Kind::Entity { .. }, Some(entity_type)) => Shown::Entity {
+            entity_type: entity_type.to_owned(),
+        },
+        (
+            Kind::Relationship {
+                from,
+                to,
+                relationship_type,
+            },
+            _,
+        ) => Shown::Relationship {
             from: from.clone(),
             to: to.clone(),
             relationship_type: relationship_type.clone(),
@@ -245,7 +275,11 @@ fn index_keys(id: &Id, shown: &Shown) -> Vec<(Family, Vec<u8>)> {
     match shown {
         Shown::Nothing => Vec::new(),
         Shown::Entity { entity_type } => vec![(Family::Types, type_key(entity_type, id))],
-        Shown::Relationship { from, to, relationship_type } => vec![
+        Shown::Relationship {
+            from,
+            to,
+            relationship_type,
+        } => vec![
             (Family::Edges, edge_key(from, End::From, relationship_type, id)),
             (Family::Edges, edge_key(to, End::To, relationship_type, id)),
         ],

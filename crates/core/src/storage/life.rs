@@ -17,9 +17,7 @@ use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
 use crate::machine::{load_policy, load_view};
 use crate::record::{Kind, Record};
 use crate::rng::Rng;
-use crate::store::{
-    FORMAT, Family, Marks, MetaRow, ReplicaRow, Snapshot, StoreError, decode_row, read_meta,
-};
+use crate::store::{FORMAT, Family, Marks, MetaRow, ReplicaRow, Snapshot, StoreError, decode_row, read_meta};
 use crate::time::{Hlc, Micros};
 use crate::value::{Map, Value};
 
@@ -56,25 +54,36 @@ impl Recovery {
         }
         if let Some((marked, hash)) = mark.last {
             if marked > sequence {
-                return rolled_back(format!("entry {marked} was written and entry {sequence} is the last recovered"));
+                return rolled_back(format!(
+                    "entry {marked} was written and entry {sequence} is the last recovered"
+                ));
             }
             if mark.clean && tip != Some((marked, hash)) {
-                return rolled_back(format!("the store was stopped at entry {marked} and holds entry {sequence}"));
+                return rolled_back(format!(
+                    "the store was stopped at entry {marked} and holds entry {sequence}"
+                ));
             }
         }
         if let Some(note) = marks.note.as_ref().filter(|note| note.replica == replica) {
             if note.sequence > sequence {
                 let last = note.sequence;
-                return rolled_back(format!("entry {last} was committed and entry {sequence} is the last recovered"));
+                return rolled_back(format!(
+                    "entry {last} was committed and entry {sequence} is the last recovered"
+                ));
             }
             if tip.is_some_and(|(sequence, hash)| sequence == note.sequence && hash != note.hash) {
                 return rolled_back(format!("entry {sequence} is another than the one committed"));
             }
         }
         if sequence > mark.lease_end {
-            return rolled_back(format!("entry {sequence} lies beyond the lease's end {}", mark.lease_end));
+            return rolled_back(format!(
+                "entry {sequence} lies beyond the lease's end {}",
+                mark.lease_end
+            ));
         }
-        Recovery::Continue { next: mark.lease_end + 1 }
+        Recovery::Continue {
+            next: mark.lease_end + 1,
+        }
     }
 }
 
@@ -95,8 +104,14 @@ pub(super) fn recover(
 ) -> Result<(State, Vec<Output>), StoreError> {
     let meta = match read_meta(store)? {
         Some(meta) if meta.format > FORMAT => {
-            let detail = format!("format {} is newer than {FORMAT}: run the newer software", meta.format);
-            return Err(StoreError::Corrupt { family: Family::Meta.name(), detail });
+            let detail = format!(
+                "format {} is newer than {FORMAT}: run the newer software",
+                meta.format
+            );
+            return Err(StoreError::Corrupt {
+                family: Family::Meta.name(),
+                detail,
+            });
         }
         Some(meta) => meta,
         None => MetaRow {
@@ -121,7 +136,10 @@ pub(super) fn recover(
             (_, Err(error)) => failed = Some(error),
             (Err(_), _) => {
                 let detail = "a key that is no replica".to_owned();
-                failed = Some(StoreError::Corrupt { family: Family::Replicas.name(), detail });
+                failed = Some(StoreError::Corrupt {
+                    family: Family::Replicas.name(),
+                    detail,
+                });
             }
         }
         failed.is_none()
@@ -180,7 +198,11 @@ impl Group<'_> {
 
     /// This hub has reached the first seed of its home.
     pub fn join(&mut self, home_id: HomeId) -> Result<(), StoreError> {
-        if self.state.meta.home_id.is_none() { self.begin_home(home_id, false) } else { Ok(()) }
+        if self.state.meta.home_id.is_none() {
+            self.begin_home(home_id, false)
+        } else {
+            Ok(())
+        }
     }
 
     fn begin_home(&mut self, home_id: HomeId, found: bool) -> Result<(), StoreError> {
@@ -194,10 +216,16 @@ impl Group<'_> {
 
     /// Begins a new replica that follows the present one.
     pub fn new_life(&mut self, why: &str) -> Result<(), StoreError> {
-        let Some(old) = self.state.meta.replica else { return Ok(()) };
+        let Some(old) = self.state.meta.replica else {
+            return Ok(());
+        };
         let tip = self.state.tips.get(&old).map(|row| (row.sequence, row.hash));
         let (last, hash) = tip.unwrap_or((0, Digest([0; 32])));
-        self.follow.push(Output::Event(Event::RolledBack { why: why.to_owned(), old, last }));
+        self.follow.push(Output::Event(Event::RolledBack {
+            why: why.to_owned(),
+            old,
+            last,
+        }));
         self.begin_life(Some((old, last, hash)), Vec::new())
     }
 
@@ -214,32 +242,45 @@ impl Group<'_> {
         earlier: Option<(ReplicaId, u64, Digest)>,
         mut records: Vec<Arc<Sealed>>,
     ) -> Result<(), StoreError> {
-        let Some(home_id) = self.state.meta.home_id else { return Ok(()) };
+        let Some(home_id) = self.state.meta.home_id else {
+            return Ok(());
+        };
         self.state.meta.life += 1;
         let replica = ReplicaId(draw(self.settings, 16 + self.state.meta.life).to_be_bytes());
         self.state.meta.replica = Some(replica);
         self.state.next = 1;
         self.state.lease_end = 0;
-        self.genesis =
-            Some(Genesis { home_id, hub_id: self.state.meta.hub_id, life: self.state.meta.life, earlier });
+        self.genesis = Some(Genesis {
+            home_id,
+            hub_id: self.state.meta.hub_id,
+            life: self.state.meta.life,
+            earlier,
+        });
         self.identity_changed = true;
         self.meta_touched = true;
         records.extend(self.member_record()?);
         self.write_own(&ChangeSet { records })?;
-        self.follow.push(Output::Event(Event::NewLife { replica, life: self.state.meta.life }));
+        self.follow.push(Output::Event(Event::NewLife {
+            replica,
+            life: self.state.meta.life,
+        }));
         Ok(())
     }
 
     fn renew_membership(&mut self) -> Result<(), StoreError> {
         if let Some(member) = self.member_record()? {
-            self.write_own(&ChangeSet { records: vec![member] })?;
+            self.write_own(&ChangeSet {
+                records: vec![member],
+            })?;
         }
         Ok(())
     }
 
     /// The record that says who and where this hub is; None if the one in force says the same.
     fn member_record(&mut self) -> Result<Option<Arc<Sealed>>, StoreError> {
-        let Some(replica) = self.state.meta.replica else { return Ok(None) };
+        let Some(replica) = self.state.meta.replica else {
+            return Ok(None);
+        };
         let hub_id = self.state.meta.hub_id.to_string();
         let Ok(id) = Id::new(&hub_id) else { return Ok(None) };
         let mut content = Map::from([
@@ -264,7 +305,12 @@ impl Group<'_> {
 
     fn policy_record(&mut self) -> Arc<Sealed> {
         let id = Id::new(POLICY_ID).unwrap_or_else(|error| panic!("{POLICY_ID}: {error}"));
-        let name = self.settings.policy.get("domain").and_then(Value::as_map).and_then(|d| d.get("name"));
+        let name = self
+            .settings
+            .policy
+            .get("domain")
+            .and_then(Value::as_map)
+            .and_then(|d| d.get("name"));
         let name = name.and_then(Value::as_text).map(str::to_owned);
         self.hub_record(id, POLICY, name, Vec::new(), self.settings.policy.clone())
     }
@@ -286,7 +332,11 @@ impl Group<'_> {
         Arc::new(Sealed::new(Record {
             id,
             version,
-            kind: Kind::Entity { entity_type: entity_type.to_owned(), name, source_type: None },
+            kind: Kind::Entity {
+                entity_type: entity_type.to_owned(),
+                name,
+                source_type: None,
+            },
             user_id: Some(hub_id.to_string()),
             parents,
             deleted: false,
@@ -305,8 +355,17 @@ mod tests {
         let replica = ReplicaId([1; 16]);
         let lease_end = if clean { last.unwrap_or(0) } else { 1_000 };
         Marks {
-            high_water: Some(HighWater { replica, lease_end, last: last.map(|n| (n, hash(n))), clean }),
-            note: note.map(|sequence| Note { replica, sequence, hash: hash(sequence) }),
+            high_water: Some(HighWater {
+                replica,
+                lease_end,
+                last: last.map(|n| (n, hash(n))),
+                clean,
+            }),
+            note: note.map(|sequence| Note {
+                replica,
+                sequence,
+                hash: hash(sequence),
+            }),
         }
     }
 
@@ -317,19 +376,52 @@ mod tests {
     #[test]
     fn a_store_goes_on_only_where_nothing_says_that_it_went_back() {
         let decide = |marks: &Marks, tip: Option<u64>| {
-            Recovery::decide(marks, ReplicaId([1; 16]), tip.map(|sequence| (sequence, hash(sequence))))
+            Recovery::decide(
+                marks,
+                ReplicaId([1; 16]),
+                tip.map(|sequence| (sequence, hash(sequence))),
+            )
         };
         let rolled_back = |marks: &Marks, tip| matches!(decide(marks, tip), Recovery::RolledBack { .. });
-        assert_eq!(decide(&marks(Some(5), true, Some(5)), Some(5)), Recovery::Continue { next: 6 });
-        assert_eq!(decide(&marks(None, false, Some(5)), Some(5)), Recovery::Continue { next: 1_001 });
-        assert_eq!(decide(&marks(None, false, Some(4)), Some(5)), Recovery::Continue { next: 1_001 }, "an old note");
-        assert_eq!(decide(&marks(None, false, None), None), Recovery::Continue { next: 1_001 }, "killed at birth");
-        assert!(rolled_back(&marks(Some(5), true, Some(5)), Some(4)), "a clean stop that is not there");
-        assert!(rolled_back(&marks(Some(5), true, Some(5)), Some(6)), "more than a clean stop");
-        assert!(rolled_back(&marks(None, false, Some(6)), Some(5)), "a note ahead of the store");
-        assert!(rolled_back(&marks(Some(7), false, None), Some(5)), "a mark ahead of the store");
+        assert_eq!(
+            decide(&marks(Some(5), true, Some(5)), Some(5)),
+            Recovery::Continue { next: 6 }
+        );
+        assert_eq!(
+            decide(&marks(None, false, Some(5)), Some(5)),
+            Recovery::Continue { next: 1_001 }
+        );
+        assert_eq!(
+            decide(&marks(None, false, Some(4)), Some(5)),
+            Recovery::Continue { next: 1_001 },
+            "an old note"
+        );
+        assert_eq!(
+            decide(&marks(None, false, None), None),
+            Recovery::Continue { next: 1_001 },
+            "killed at birth"
+        );
+        assert!(
+            rolled_back(&marks(Some(5), true, Some(5)), Some(4)),
+            "a clean stop that is not there"
+        );
+        assert!(
+            rolled_back(&marks(Some(5), true, Some(5)), Some(6)),
+            "more than a clean stop"
+        );
+        assert!(
+            rolled_back(&marks(None, false, Some(6)), Some(5)),
+            "a note ahead of the store"
+        );
+        assert!(
+            rolled_back(&marks(Some(7), false, None), Some(5)),
+            "a mark ahead of the store"
+        );
         assert!(rolled_back(&Marks::default(), Some(5)), "no mark at all");
-        assert!(rolled_back(&marks(None, false, None), Some(1_001)), "beyond the lease");
+        assert!(
+            rolled_back(&marks(None, false, None), Some(1_001)),
+            "beyond the lease"
+        );
         let mut other = marks(None, false, Some(5));
         other.note.as_mut().unwrap().hash = hash(9);
         assert!(rolled_back(&other, Some(5)), "the same sequence, another entry");

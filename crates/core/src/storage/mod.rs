@@ -173,7 +173,14 @@ impl Storage {
     /// Reads how far the store has come and decides how to go on: see [`Recovery`].
     pub fn open(settings: Settings, store: &dyn Snapshot, marks: &Marks) -> Result<Storage, StoreError> {
         let (state, start) = life::recover(&settings, store, marks)?;
-        Ok(Storage { settings, state, flight: None, waiting: VecDeque::new(), commits: 0, start })
+        Ok(Storage {
+            settings,
+            state,
+            flight: None,
+            waiting: VecDeque::new(),
+            commits: 0,
+            start,
+        })
     }
 
     /// Who this hub is.
@@ -207,7 +214,11 @@ impl Storage {
                 Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
                 Input::Join { home_id } => group.join(home_id)?,
-                Input::Fork { replica, common, theirs } => group.fork(replica, common, theirs)?,
+                Input::Fork {
+                    replica,
+                    common,
+                    theirs,
+                } => group.fork(replica, common, theirs)?,
                 Input::Twin => group.leave_the_name_to_the_twin()?,
                 Input::Committed { .. } => {}
                 Input::Stop => stop = true,
@@ -245,13 +256,18 @@ impl Machine for Storage {
             match input {
                 Input::Committed { number } => match self.flight.take() {
                     Some((expected, follow)) if expected == number => out.extend(follow),
-                    other => panic!("commit {number} came back while {:?} was under way", other.map(|(n, _)| n)),
+                    other => panic!(
+                        "commit {number} came back while {:?} was under way",
+                        other.map(|(n, _)| n)
+                    ),
                 },
                 other => self.waiting.push_back(other),
             }
         }
         // While a commit is under way the next group collects. `store` holds every commit that has come back.
-        if self.flight.is_none() && (!self.waiting.is_empty() || !self.start.is_empty() || !self.state.settled) {
+        if self.flight.is_none()
+            && (!self.waiting.is_empty() || !self.start.is_empty() || !self.state.settled)
+        {
             self.group(now, store, out)?;
         }
         Ok(())

@@ -290,7 +290,9 @@ fn insert(map: &mut Map, path: &[String], value: &Value) {
 
 /// Whether a record wrote something that the view does not show: it lost a conflict, at least in part.
 pub fn overruled(graph: &Graph, shown: &Record, digest: &Digest) -> bool {
-    let Some(node) = graph.node(digest) else { return false };
+    let Some(node) = graph.node(digest) else {
+        return false;
+    };
     let record = &node.sealed.record;
     if shown.deleted != record.deleted {
         return true;

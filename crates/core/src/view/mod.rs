@@ -35,7 +35,10 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { manifest: Manifest::default(), short: "00000000".to_owned() }
+        Policy {
+            manifest: Manifest::default(),
+            short: "00000000".to_owned(),
+        }
     }
 }
 
@@ -126,7 +129,10 @@ fn of_one(head: &Node, eldest: &Record, strategy: Strategy, missing_parents: Vec
     let mut record = head.sealed.record.clone();
     settle_kind(&mut record, eldest);
     View {
-        heads: vec![Parent { version: record.version.clone(), digest: Some(head.sealed.digest) }],
+        heads: vec![Parent {
+            version: record.version.clone(),
+            digest: Some(head.sealed.digest),
+        }],
         record,
         provisional: false,
         strategy,

@@ -33,7 +33,8 @@ pub enum FrameError {
 /// Cuts a message into frames. Payloads of `compress_min` bytes and more are packed if the other end unpacks LZ4
 /// and it makes them smaller.
 pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Vec<u8>> {
-    let bytes = rmp_serde::to_vec_named(message).unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
+    let bytes = rmp_serde::to_vec_named(message)
+        .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
     let piece_max = limits.frame_bytes_max - 1;
     let pieces: Vec<&[u8]> = bytes.chunks(piece_max).collect();
     let last = pieces.len() - 1;
@@ -42,7 +43,11 @@ pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: 
         .enumerate()
         .map(|(at, piece)| {
             let more = if at < last { MORE } else { 0 };
-            let packed = if lz4 && piece.len() >= compress_min { pack(piece) } else { None };
+            let packed = if lz4 && piece.len() >= compress_min {
+                pack(piece)
+            } else {
+                None
+            };
             let (flags, payload) = match &packed {
                 Some(packed) => (more | LZ4, packed.as_slice()),
                 None => (more, *piece),
@@ -71,7 +76,9 @@ pub struct Assembler {
 impl Assembler {
     /// Takes a frame; answers with a message when its last piece has come.
     pub fn take(&mut self, frame: &[u8], limits: &Limits) -> Result<Option<Message>, FrameError> {
-        let Some((flags, payload)) = frame.split_first() else { return Err(FrameError::Flags) };
+        let Some((flags, payload)) = frame.split_first() else {
+            return Err(FrameError::Flags);
+        };
         if flags & !(LZ4 | MORE) != 0 {
             return Err(FrameError::Flags);
         }
@@ -83,7 +90,9 @@ impl Assembler {
         if flags & LZ4 != 0 {
             // Unpacked no further than one byte beyond the bound: a bomb costs no more than that.
             let bound = room.min(limits.frame_bytes_max) as u64 + 1;
-            let unpacked = FrameDecoder::new(payload).take(bound).read_to_end(&mut self.pieces);
+            let unpacked = FrameDecoder::new(payload)
+                .take(bound)
+                .read_to_end(&mut self.pieces);
             unpacked.map_err(|error| FrameError::Lz4(error.to_string()))?;
         } else {
             self.pieces.extend_from_slice(payload);
@@ -98,7 +107,9 @@ impl Assembler {
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(&bytes);
         deserializer.set_max_depth(limits.depth_max);
         let message = serde::Deserialize::deserialize(&mut deserializer);
-        message.map(Some).map_err(|error: rmp_serde::decode::Error| FrameError::Message(error.to_string()))
+        message
+            .map(Some)
+            .map_err(|error: rmp_serde::decode::Error| FrameError::Message(error.to_string()))
     }
 }
 
@@ -109,7 +120,11 @@ mod tests {
     use serde_bytes::ByteBuf;
 
     fn small() -> Limits {
-        Limits { frame_bytes_max: 1_000, message_bytes_max: 5_000, ..Limits::default() }
+        Limits {
+            frame_bytes_max: 1_000,
+            message_bytes_max: 5_000,
+            ..Limits::default()
+        }
     }
 
     fn through(message: &Message, lz4: bool, limits: &Limits) -> Result<Option<Message>, FrameError> {
@@ -125,9 +140,13 @@ mod tests {
 
     #[test]
     fn messages_larger_than_a_frame_come_whole() {
-        let noise: Vec<u8> = (0..4_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..4_000u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         for data in [noise, vec![7; 4_000], Vec::new()] {
-            let message = Message::Swim { data: ByteBuf::from(data) };
+            let message = Message::Swim {
+                data: ByteBuf::from(data),
+            };
             for lz4 in [false, true] {
                 assert_eq!(through(&message, lz4, &small()), Ok(Some(message.clone())));
             }
@@ -146,10 +165,20 @@ mod tests {
         piece.extend(std::iter::repeat_n(0, 900));
         let met = (0..10).find_map(|_| endless.take(&piece, &limits).err());
         assert_eq!(met, Some(FrameError::TooLarge(5_000)));
-        for noise in [&[][..], &[0x80, 1], &[0], &[0, 0xc1], &[1, 1, 2, 3], &[0, 0x81, 0xa3, b'x', b'y', b'z', 0xc0]] {
+        for noise in [
+            &[][..],
+            &[0x80, 1],
+            &[0],
+            &[0, 0xc1],
+            &[1, 1, 2, 3],
+            &[0, 0x81, 0xa3, b'x', b'y', b'z', 0xc0],
+        ] {
             assert!(Assembler::default().take(noise, &limits).is_err(), "{noise:?}");
         }
-        let ping = Message::Ping { nonce: 1, wall: Micros(2) };
+        let ping = Message::Ping {
+            nonce: 1,
+            wall: Micros(2),
+        };
         assert_eq!(through(&ping, true, &limits), Ok(Some(ping)));
     }
 }

@@ -57,8 +57,19 @@ impl WireClock {
         if self.0.len() > limits.clock_entries_max {
             return None;
         }
-        let clock: Clock =
-            self.0.iter().map(|(replica, sequence, check)| (*replica, Point { sequence: *sequence, check: Some(*check) })).collect();
+        let clock: Clock = self
+            .0
+            .iter()
+            .map(|(replica, sequence, check)| {
+                (
+                    *replica,
+                    Point {
+                        sequence: *sequence,
+                        check: Some(*check),
+                    },
+                )
+            })
+            .collect();
         (clock.len() == self.0.len()).then_some(clock)
     }
 }
@@ -85,7 +96,11 @@ impl WireBundle {
         WireBundle {
             entry: ByteBuf::from(bundle.bytes.clone()),
             signature: bundle.signature.clone().map(ByteBuf::from),
-            records: bundle.records.iter().map(|sealed| ByteBuf::from(sealed.bytes.clone())).collect(),
+            records: bundle
+                .records
+                .iter()
+                .map(|sealed| ByteBuf::from(sealed.bytes.clone()))
+                .collect(),
         }
     }
 
@@ -93,24 +108,46 @@ impl WireBundle {
     pub fn open(self) -> Result<Bundle, BundleError> {
         let entry = Entry::from_canonical(&self.entry).map_err(|error| BundleError(error.to_string()))?;
         if entry.stamps.len() != self.records.len() {
-            return Err(BundleError(format!("{} records for {} digests", self.records.len(), entry.stamps.len())));
+            return Err(BundleError(format!(
+                "{} records for {} digests",
+                self.records.len(),
+                entry.stamps.len()
+            )));
         }
         let mut records = Vec::with_capacity(self.records.len());
         for (stamp, bytes) in entry.stamps.iter().zip(self.records) {
             let bytes = bytes.into_vec();
             let digest = Digest::of(&bytes);
             if digest != stamp.digest {
-                return Err(BundleError("a record does not have the digest that its entry names".to_owned()));
+                return Err(BundleError(
+                    "a record does not have the digest that its entry names".to_owned(),
+                ));
             }
             let record = Record::from_canonical(&bytes).map_err(|error| BundleError(error.detail))?;
-            let bare = record.parents.iter().filter(|parent| parent.digest.is_none()).count();
+            let bare = record
+                .parents
+                .iter()
+                .filter(|parent| parent.digest.is_none())
+                .count();
             if !stamp.resolved.is_empty() && stamp.resolved.len() != bare {
-                return Err(BundleError("an entry resolves other names than its record has".to_owned()));
+                return Err(BundleError(
+                    "an entry resolves other names than its record has".to_owned(),
+                ));
             }
-            records.push(Arc::new(Sealed { record, bytes, digest }));
+            records.push(Arc::new(Sealed {
+                record,
+                bytes,
+                digest,
+            }));
         }
         let hash = Digest::of(&self.entry);
-        Ok(Bundle { entry, bytes: self.entry.into_vec(), hash, signature: self.signature.map(ByteBuf::into_vec), records })
+        Ok(Bundle {
+            entry,
+            bytes: self.entry.into_vec(),
+            hash,
+            signature: self.signature.map(ByteBuf::into_vec),
+            records,
+        })
     }
 }
 

@@ -27,7 +27,14 @@ pub struct Problem {
 impl Problem {
     /// A problem without more to it.
     pub fn new(status: u16, title: &'static str, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, title, detail: detail.into(), code, missing: None, retry_after: None }
+        Problem {
+            status,
+            title,
+            detail: detail.into(),
+            code,
+            missing: None,
+            retry_after: None,
+        }
     }
 
     /// 400 with a code.

@@ -86,11 +86,14 @@ impl SyncRequest {
     /// Reads a decoded body. A request refused here changes nothing; a set refused within a good request is a row of
     /// `rejected`.
     pub fn read(body: Value, limits: &Limits) -> Result<SyncRequest, Problem> {
-        let Value::Map(mut map) = body else { return malformed("a sync request is a map") };
+        let Value::Map(mut map) = body else {
+            return malformed("a sync request is a map");
+        };
         match map.remove("protocol_version") {
             Some(Value::Text(version)) if version == PROTOCOL => {}
             Some(Value::Text(version)) => {
-                let detail = format!("protocol_version {version:?} is not spoken here; this hub speaks {PROTOCOL:?}");
+                let detail =
+                    format!("protocol_version {version:?} is not spoken here; this hub speaks {PROTOCOL:?}");
                 return Err(Problem::bad_request("unknown_protocol", detail));
             }
             _ => {
@@ -99,7 +102,9 @@ impl SyncRequest {
             }
         }
         let device_id = word(&mut map, "device_id")?;
-        let Some(device_id) = device_id else { return malformed("device_id is missing: any string of your own") };
+        let Some(device_id) = device_id else {
+            return malformed("device_id is missing: any string of your own");
+        };
         let user_id = word(&mut map, "user_id")?;
         let sync_type = match word(&mut map, "sync_type")?.as_deref() {
             None | Some("delta") => SyncType::Delta,
@@ -107,7 +112,9 @@ impl SyncRequest {
             Some("entities") => SyncType::Entities,
             Some("relationships") => SyncType::Relationships,
             Some(other) => {
-                return malformed(format!("sync_type {other:?} is not full, delta, entities or relationships"));
+                return malformed(format!(
+                    "sync_type {other:?} is not full, delta, entities or relationships"
+                ));
             }
         };
         let clock = clock_from_wire(map.remove("vector_clock"), map.remove("clock_checks"), limits)?;
@@ -123,7 +130,16 @@ impl SyncRequest {
             Some(Value::List(changes)) => read_sets(changes, limits)?,
             Some(other) => return malformed(format!("changes is {}, not a list", other.kind())),
         };
-        Ok(SyncRequest { device_id, user_id, sync_type, clock, sets, filters, limit, heads_only })
+        Ok(SyncRequest {
+            device_id,
+            user_id,
+            sync_type,
+            clock,
+            sets,
+            filters,
+            limit,
+            heads_only,
+        })
     }
 }
 
@@ -131,34 +147,55 @@ fn word(map: &mut Map, key: &str) -> Result<Option<String>, Problem> {
     match map.remove(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Text(text)) if (1..=2 * WORD_BYTES_MAX).contains(&text.len()) => Ok(Some(text)),
-        Some(Value::Text(text)) => malformed(format!("{key} has {} bytes, not 1 to {}", text.len(), 2 * WORD_BYTES_MAX)),
+        Some(Value::Text(text)) => malformed(format!(
+            "{key} has {} bytes, not 1 to {}",
+            text.len(),
+            2 * WORD_BYTES_MAX
+        )),
         Some(other) => malformed(format!("{key} is {}, not a string", other.kind())),
     }
 }
 
 /// Reads `vector_clock` and `clock_checks` as clients write them.
-pub fn clock_from_wire(clock: Option<Value>, checks: Option<Value>, limits: &Limits) -> Result<Clock, Problem> {
+pub fn clock_from_wire(
+    clock: Option<Value>,
+    checks: Option<Value>,
+    limits: &Limits,
+) -> Result<Clock, Problem> {
     let bad = |detail: String| Problem::bad_request("bad_clock", detail);
     let map = |value: Option<Value>, name: &str| match value {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Map(map)) if map.len() <= limits.clock_entries_max => Ok(map),
-        Some(Value::Map(map)) => {
-            Err(bad(format!("{name} has {} entries; at most {} are allowed", map.len(), limits.clock_entries_max)))
-        }
+        Some(Value::Map(map)) => Err(bad(format!(
+            "{name} has {} entries; at most {} are allowed",
+            map.len(),
+            limits.clock_entries_max
+        ))),
         Some(other) => Err(bad(format!("{name} is {}, not a map", other.kind()))),
     };
     let (clock, mut checks) = (map(clock, "vector_clock")?, map(checks, "clock_checks")?);
     let mut points = BTreeMap::new();
     for (replica, sequence) in clock {
-        let name: ReplicaId = replica.parse().map_err(|error| bad(format!("vector_clock, {replica:?}: {error}")))?;
-        let Some(sequence) = sequence.as_int().and_then(|sequence| u64::try_from(sequence).ok()) else {
-            return Err(bad(format!("vector_clock, {replica}: not a whole number of 0 or more")));
+        let name: ReplicaId = replica
+            .parse()
+            .map_err(|error| bad(format!("vector_clock, {replica:?}: {error}")))?;
+        let Some(sequence) = sequence
+            .as_int()
+            .and_then(|sequence| u64::try_from(sequence).ok())
+        else {
+            return Err(bad(format!(
+                "vector_clock, {replica}: not a whole number of 0 or more"
+            )));
         };
         let check = match checks.remove(&replica) {
             None | Some(Value::Null) => None,
             Some(value) => match value.as_text().and_then(Check::parse) {
                 Some(check) => Some(check),
-                None => return Err(bad(format!("clock_checks, {replica}: not 16 lower-case hex digits"))),
+                None => {
+                    return Err(bad(format!(
+                        "clock_checks, {replica}: not 16 lower-case hex digits"
+                    )));
+                }
             },
         };
         points.insert(name, Point { sequence, check });
@@ -175,9 +212,12 @@ fn filters(value: Option<Value>) -> Result<Filters, Problem> {
     let mut words = |key: &str| match map.remove(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Text(one)) => Ok(Some(BTreeSet::from([one]))),
-        Some(Value::List(list)) if list.iter().all(|item| item.as_text().is_some()) => {
-            Ok(Some(list.iter().filter_map(Value::as_text).map(str::to_owned).collect()))
-        }
+        Some(Value::List(list)) if list.iter().all(|item| item.as_text().is_some()) => Ok(Some(
+            list.iter()
+                .filter_map(Value::as_text)
+                .map(str::to_owned)
+                .collect(),
+        )),
         Some(_) => malformed(format!("filters.{key} is not a list of strings")),
     };
     let (entity_types, modified_by) = (words("entity_types")?, words("modified_by")?);
@@ -189,7 +229,11 @@ fn filters(value: Option<Value>) -> Result<Filters, Problem> {
         },
         Some(other) => return malformed(format!("filters.since is {}, not a string", other.kind())),
     };
-    Ok(Filters { entity_types, since, modified_by })
+    Ok(Filters {
+        entity_types,
+        since,
+        modified_by,
+    })
 }
 
 #[derive(Default)]
@@ -205,20 +249,36 @@ fn read_sets(changes: Vec<Value>, limits: &Limits) -> Result<Vec<RequestedSet>, 
     let mut order: Vec<Option<i64>> = Vec::new();
     let mut sets: BTreeMap<Option<i64>, Gathered> = BTreeMap::new();
     for (at, change) in changes.into_iter().enumerate() {
-        let Value::Map(mut change) = change else { return malformed(format!("changes[{at}] is not a map")) };
+        let Value::Map(mut change) = change else {
+            return malformed(format!("changes[{at}] is not a map"));
+        };
         let deleted = match change.remove("change_type") {
             None | Some(Value::Null) => false,
             Some(Value::Text(kind)) => match kind.as_str() {
                 "create" | "update" => false,
                 "delete" => true,
-                other => return malformed(format!("changes[{at}].change_type {other:?} is not create, update, delete")),
+                other => {
+                    return malformed(format!(
+                        "changes[{at}].change_type {other:?} is not create, update, delete"
+                    ));
+                }
             },
-            Some(other) => return malformed(format!("changes[{at}].change_type is {}, not a string", other.kind())),
+            Some(other) => {
+                return malformed(format!(
+                    "changes[{at}].change_type is {}, not a string",
+                    other.kind()
+                ));
+            }
         };
         let number = match change.remove("set") {
             None | Some(Value::Null) => None,
             Some(Value::Int(number)) => Some(number),
-            Some(other) => return malformed(format!("changes[{at}].set is {}, not a whole number", other.kind())),
+            Some(other) => {
+                return malformed(format!(
+                    "changes[{at}].set is {}, not a whole number",
+                    other.kind()
+                ));
+            }
         };
         if !sets.contains_key(&number) {
             order.push(number);
@@ -238,17 +298,28 @@ fn read_sets(changes: Vec<Value>, limits: &Limits) -> Result<Vec<RequestedSet>, 
             Some(Value::List(list)) => {
                 for relationship in list {
                     let Value::Map(relationship) = relationship else {
-                        return malformed(format!("changes[{at}].relationships holds something that is no map"));
+                        return malformed(format!(
+                            "changes[{at}].relationships holds something that is no map"
+                        ));
                     };
                     // A deleted entity's change may carry edges; each says by itself whether it is deleted.
                     let deleted = deleted && !found;
                     set.add(relationship, false, deleted, limits);
                 }
             }
-            Some(other) => return malformed(format!("changes[{at}].relationships is {}, not a list", other.kind())),
+            Some(other) => {
+                return malformed(format!(
+                    "changes[{at}].relationships is {}, not a list",
+                    other.kind()
+                ));
+            }
         }
     }
-    Ok(order.into_iter().filter_map(|number| sets.remove(&number)).map(|set| set.close(limits)).collect())
+    Ok(order
+        .into_iter()
+        .filter_map(|number| sets.remove(&number))
+        .map(|set| set.close(limits))
+        .collect())
 }
 
 impl Gathered {
@@ -262,7 +333,11 @@ impl Gathered {
                 self.records.push(Arc::new(sealed));
             }
             Err(error) => {
-                self.culprits.push(Rejected { id: id.clone(), code: error.code.to_owned(), detail: error.detail });
+                self.culprits.push(Rejected {
+                    id: id.clone(),
+                    code: error.code.to_owned(),
+                    detail: error.detail,
+                });
             }
         }
         self.ids.push(id);
@@ -278,17 +353,30 @@ impl Gathered {
                 limits.set_bytes_max
             );
             let first = self.ids.first().cloned().unwrap_or_default();
-            self.culprits.push(Rejected { id: first, code: "limit_set".to_owned(), detail });
+            self.culprits.push(Rejected {
+                id: first,
+                code: "limit_set".to_owned(),
+                detail,
+            });
         }
         if self.culprits.is_empty() {
             // The same record twice in one set is one record.
             let mut seen = BTreeSet::new();
             self.records.retain(|sealed| seen.insert(sealed.digest));
-            return RequestedSet { set: Ok(ChangeSet { records: self.records }) };
+            return RequestedSet {
+                set: Ok(ChangeSet {
+                    records: self.records,
+                }),
+            };
         }
         let named: BTreeSet<String> = self.culprits.iter().map(|row| row.id.clone()).collect();
         let mut rows = self.culprits;
-        rows.extend(self.ids.into_iter().filter(|id| !named.contains(id)).map(Rejected::with_the_set));
+        rows.extend(
+            self.ids
+                .into_iter()
+                .filter(|id| !named.contains(id))
+                .map(Rejected::with_the_set),
+        );
         RequestedSet { set: Err(rows) }
     }
 }

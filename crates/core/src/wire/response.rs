@@ -24,7 +24,11 @@ impl Rejected {
     /// The row of a record that was good in a set that was not.
     pub fn with_the_set(id: String) -> Rejected {
         let detail = "another record of the same set was refused; nothing of the set landed".to_owned();
-        Rejected { id, code: "set_refused".to_owned(), detail }
+        Rejected {
+            id,
+            code: "set_refused".to_owned(),
+            detail,
+        }
     }
 }
 
@@ -177,11 +181,13 @@ impl SyncResponse {
 
 /// The two maps that a clock is on the wire.
 pub fn clock_to_wire(clock: &Clock) -> (ClockMap, BTreeMap<String, String>) {
-    let sequences = clock.iter().map(|(replica, point)| (replica.to_string(), point.sequence)).collect();
+    let sequences = clock
+        .iter()
+        .map(|(replica, point)| (replica.to_string(), point.sequence))
+        .collect();
     let checks = clock
         .iter()
         .filter_map(|(replica, point)| Some((replica.to_string(), point.check?.to_string())))
         .collect();
     (sequences, checks)
 }
-

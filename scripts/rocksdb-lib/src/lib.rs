@@ -1,0 +1,1 @@
+//! Empty: only the C++ library that its dependency builds is wanted.
