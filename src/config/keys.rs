@@ -1,0 +1,150 @@
+//! The table: every key with its type, default, bound and meaning.
+//!
+//! Invariant: nothing about a key stands anywhere else, but in `config/hub.toml`, which a test compares.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::bounds::{self, Any, Dialable, bytes, items, protocol, within};
+use super::input;
+use super::table::{Key, table};
+use super::units::{Duration, Size};
+use super::values::{HostPort, LogFilter, LogFormat};
+
+/// The least of a time-out or an interval: below it a busy machine would miss it without any fault.
+const TICK: Duration = Duration::millis(10);
+
+table! {
+    /// Who this hub is to people.
+    hub: Hub {
+        name: String = "hub".to_owned(), bytes(1, 64),
+            "A label for people, shown in the status and in the peers' lists; nothing depends on it.";
+    }
+
+    /// Where clients and other hubs reach this one.
+    listen: Listen {
+        address: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)), Any,
+            "The address and port to listen on; port 0 takes a free one, which the ready line tells.";
+        open: bool = false, Any,
+            "Whether other machines may connect: loopback only unless true, since hubs have no keys yet.";
+        advertise: Option<SocketAddr> = None, Dialable,
+            "What peers are told to dial; when empty, the address listened on.";
+        connections_max: usize = 1024, within(1, 65_535),
+            "Connections open at once; more are kept waiting.";
+        head_timeout: Duration = Duration::seconds(5), within(TICK, Duration::minutes(10)),
+            "How long a client may take to send the head of a request.";
+        body_timeout: Duration = Duration::seconds(30), within(TICK, Duration::hours(1)),
+            "How long a client may take to send the body of a request.";
+        workers: usize = 2, within(1, 64),
+            "Threads that serve sockets.";
+    }
+
+    /// The store on disk.
+    storage: Storage {
+        path: PathBuf = PathBuf::from("./data"), Any,
+            "The folder of the store; when relative, to the current directory.";
+        cache_max: Size = Size::mib(16), within(Size::mib(1), Size::gib(256)),
+            "Memory for blocks read from disk.";
+        write_buffer_max: Size = Size::mib(32), within(Size::mib(1), Size::gib(4)),
+            "Memory for writes that are in the log on disk but not yet sorted into files.";
+        headroom_min: Size = Size::mib(64), within(Size::mib(1), Size::gib(1024)),
+            "Writes are refused while the disk has less than this free.";
+        group_max: usize = 4096, within(1, 65_536),
+            "Records that go to disk in one synced write; a larger change set goes alone.";
+        group_bytes_max: Size = Size::mib(8), within(Size::kib(64), Size::mib(256)),
+            "Bytes that go to disk in one synced write; a larger change set goes alone.";
+    }
+
+    /// The hubs of this home.
+    mesh: Mesh {
+        found: bool = false, Any,
+            "Whether this hub founds the home when its store is new: true on exactly one hub of a home.";
+        seeds: Vec<HostPort> = Vec::new(), items(0, 64),
+            "Hubs to dial first, as host:port; one that answers tells of the others.";
+        links_max: usize = 16, within(1, 1024),
+            "Links to other hubs held open at once.";
+        dial_timeout: Duration = Duration::seconds(5), within(TICK, Duration::minutes(5)),
+            "How long to wait for a hub that is dialled to answer.";
+        dial_backoff_min: Duration = Duration::millis(250), within(TICK, Duration::hours(1)),
+            "How long to wait before a hub is dialled again for the first time; it doubles from there.";
+        dial_backoff_max: Duration = Duration::seconds(30), within(TICK, Duration::hours(1)),
+            "The longest wait before a hub is dialled again.";
+    }
+
+    /// How hubs tell each other what is new and who is there.
+    gossip: Gossip {
+        fanout: usize = 4, within(1, 64),
+            "Peers that a new entry is pushed to at once; they pass it on.";
+        interval: Duration = Duration::seconds(1), within(TICK, Duration::hours(1)),
+            "How often clocks are compared with a peer, which finds whatever a push has missed.";
+        probe_period: Duration = Duration::seconds(1), within(TICK, Duration::minutes(10)),
+            "How often a peer is asked whether it is alive.";
+        probe_timeout: Duration = Duration::millis(500), within(TICK, Duration::minutes(10)),
+            "How long to wait for its answer before others are asked to try.";
+        suspect_timeout: Duration = Duration::seconds(5), within(TICK, Duration::hours(1)),
+            "How long a silent peer is suspected before it counts as down.";
+        forget_down_after: Duration = Duration::minutes(10),
+            within(Duration::seconds(1), Duration::hours(720)),
+            "How long a peer that is down stays listed.";
+        keepalive: Duration = Duration::seconds(10), within(TICK, Duration::hours(1)),
+            "How often an idle link sends a frame; one without a frame for three of these is cut.";
+        window_bytes_max: Size = Size::mib(8), within(Size::kib(64), Size::gib(1)),
+            "Bytes queued for one peer before pushes to it are dropped and left to reconciliation.";
+        compress_min: Size = Size::new(512), within(Size::new(0), Size::mib(4)),
+            "Frames of at least this size are compressed.";
+    }
+
+    /// Exchanges with clients.
+    sync: Sync {
+        page_records_max: usize = 1000, within(1, 10_000),
+            "Records in one page of an answer, exceeded by at most one change set.";
+        page_bytes_max: Size = Size::mib(1), within(Size::kib(4), Size::mib(32)),
+            "Bytes in one page of an answer, exceeded by at most one change set.";
+        requests_max: usize = 256, within(1, 65_536),
+            "Sync requests in hand at once; above it the answer is 503 busy.";
+        retry_after: Duration = Duration::seconds(1), within(TICK, Duration::hours(1)),
+            "When a client that was told to come back should do so.";
+    }
+
+    /// How conflicts are resolved.
+    conflict: Conflict {
+        domain: PathBuf = PathBuf::from("config/domains/house.toml"), Any,
+            "The domain manifest that seeds a new home's policy; when relative, to the current directory.";
+    }
+
+    /// What is taken from outside; each may be lowered, but not raised above the protocol's limit.
+    limits: Limits {
+        body_max: Size = Size::mib(32), protocol(Size::kib(4), Size::mib(32)),
+            "Bytes of a request's body.";
+        frame_max: Size = Size::mib(4), protocol(Size::mib(1), Size::mib(4)),
+            "Bytes of a frame between hubs; the least still holds one record of the largest kind.";
+        set_records_max: usize = 10_000, protocol(1, 10_000),
+            "Records of one change set.";
+        set_bytes_max: Size = Size::mib(32), protocol(Size::kib(4), Size::mib(32)),
+            "Bytes of one change set.";
+        content_max: Size = Size::kib(256), protocol(Size::kib(1), Size::kib(256)),
+            "Bytes of one record's content in canonical form.";
+        elements_max: usize = 200_000, protocol(1, 200_000),
+            "Values in one document, counted at every depth.";
+        depth_max: usize = 32, protocol(1, 32),
+            "Maps and lists within each other.";
+        clock_entries_max: usize = 1024, protocol(1, 1024),
+            "Replicas in a vector clock.";
+        parents_max: usize = 1024, protocol(2, 1024),
+            "Parents of one record; an answer to a conflict names at least two.";
+    }
+
+    /// What the hub writes to stderr.
+    log: Log {
+        level: LogFilter = LogFilter::default(), Any,
+            "error, warn, info, debug, trace or off, or a list by module such as info,inbetweenies=debug.";
+        format: LogFormat = LogFormat::Text, Any,
+            "text for people, json for machines.";
+    }
+
+    /// What the hub counts.
+    metrics: Metrics {
+        enabled: bool = true, Any,
+            "Whether /metrics answers.";
+    }
+}
