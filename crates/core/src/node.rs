@@ -101,6 +101,13 @@ pub enum Notice {
         /// Whether they unpack LZ4.
         lz4: bool,
     },
+    /// What a peer holds, as it said.
+    Heard {
+        /// On which link.
+        link: Link,
+        /// How far it holds each log.
+        clock: Clock,
+    },
     /// Everything is on disk; the process may end.
     Stopped,
 }
@@ -206,6 +213,7 @@ impl Route for reconcile::Output {
             Output::Judge { ticket, landed } => {
                 post(Mail::Conflict(conflict::Input::Judge { ticket, landed }))
             }
+            Output::Heard { link, clock } => effects.push(Effect::Notice(Notice::Heard { link, clock })),
             Output::Reply { ticket, answer } => effects.push(Effect::Reply { ticket, answer }),
         }
     }

@@ -145,6 +145,13 @@ pub enum Output {
         /// On disk by now.
         landed: Vec<Landed>,
     },
+    /// What a peer holds, as it said: for the status page.
+    Heard {
+        /// Which.
+        link: Link,
+        /// How far it holds each log.
+        clock: Clock,
+    },
     /// The answer to a client.
     Reply {
         /// To which request.
@@ -212,11 +219,6 @@ impl Reconcile {
             pending: BTreeMap::new(),
             turn: 0,
         }
-    }
-
-    /// What each linked peer is known to hold: for the status page.
-    pub fn peer_clocks(&self) -> impl Iterator<Item = (Link, &Clock)> {
-        self.peers.iter().map(|(link, peer)| (*link, &peer.clock))
     }
 
     fn message(

@@ -134,6 +134,7 @@ impl Reconcile {
             peer.hurry |= clock.lacks(&self.clock) && peer.told != self.clock;
         }
         self.look_for_forks(store, link, &clock, out)?;
+        out.push(Output::Heard { link, clock });
         self.maybe_pull(now, out);
         Ok(())
     }

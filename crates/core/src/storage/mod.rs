@@ -74,6 +74,19 @@ pub enum Input {
     Stop,
 }
 
+impl Input {
+    /// Bytes that it brings, roughly: what groups are bounded in.
+    fn size(&self) -> usize {
+        match self {
+            Input::Accept { sets, .. } => {
+                sets.iter().flat_map(|set| &set.records).map(|sealed| sealed.bytes.len() + 128).sum()
+            }
+            Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
+            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => 0,
+        }
+    }
+}
+
 /// What storage wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
@@ -203,8 +216,23 @@ impl Storage {
         self.state.totals()
     }
 
+    /// As many inputs as one commit takes: at least one, then up to the bound in bytes.
+    fn next_group(&mut self) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        let mut bytes = 0;
+        while let Some(input) = self.waiting.pop_front() {
+            bytes += input.size();
+            if !inputs.is_empty() && bytes > self.settings.group_bytes_max {
+                self.waiting.push_front(input);
+                break;
+            }
+            inputs.push(input);
+        }
+        inputs
+    }
+
     fn group(&mut self, now: Now, store: &dyn Snapshot, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        let inputs: Vec<Input> = self.waiting.drain(..).collect();
+        let inputs = self.next_group();
         let mut group = Group::new(now, store, &self.settings, &mut self.state);
         group.follow.append(&mut self.start);
         group.settle_in()?;
@@ -265,7 +293,7 @@ impl Machine for Storage {
             }
         }
         // While a commit is under way the next group collects. `store` holds every commit that has come back.
-        if self.flight.is_none()
+        while self.flight.is_none()
             && (!self.waiting.is_empty() || !self.start.is_empty() || !self.state.settled)
         {
             self.group(now, store, out)?;

@@ -10,7 +10,7 @@ mod overlay;
 mod rows;
 
 pub use keys::*;
-pub use memory::MemoryStore;
+pub use memory::{MemorySnapshot, MemoryStore};
 pub use overlay::Overlay;
 pub use rows::*;
 

@@ -1,0 +1,47 @@
+//! The command line: one binary, one module a command.
+//!
+//! Exit codes: 0 done; 1 it failed, and the last line of stderr says why and what to do; 2 wrong usage or config;
+//! 74 an I/O error: start again.
+
+mod config;
+mod hub;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A home's knowledge on several hubs at once.
+#[derive(Debug, Parser)]
+#[command(name = "inbetweenies", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a hub in the foreground
+    Hub(hub::Args),
+    /// Show or check the configuration
+    Config(config::Args),
+}
+
+/// Parses the command line and runs what it says.
+pub fn main() -> ExitCode {
+    // A panic anywhere ends the process, in every profile: it recovers from disk, never goes on half dead.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    match Cli::parse().command {
+        Command::Hub(args) => hub::run(args),
+        Command::Config(args) => config::run(&args),
+    }
+}
+
+/// Says why a command failed, as the last line of stderr.
+fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("inbetweenies: {why}");
+    ExitCode::from(code)
+}

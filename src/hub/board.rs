@@ -1,0 +1,236 @@
+//! What people are shown: status, events, figures. Rooms pin notices here; doors read them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use inbetweenies_core::clock::Clock;
+use inbetweenies_core::machine::{Identity, Link, Totals};
+use inbetweenies_core::node::Notice;
+use inbetweenies_core::peers::PeerStatus;
+use inbetweenies_core::storage::Event;
+use inbetweenies_core::time::Now;
+use inbetweenies_core::view::Policy;
+use inbetweenies_core::wire::{ClockMap, PROTOCOL, clock_to_wire};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::office::Office;
+
+/// Events that the status page remembers.
+const EVENTS_MAX: usize = 32;
+
+/// What is known now.
+pub struct Known {
+    /// Who this hub is.
+    pub identity: Identity,
+    /// What is durable here.
+    pub clock: Clock,
+    /// How much that is.
+    pub totals: Totals,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    peers: Vec<PeerStatus>,
+    clocks: BTreeMap<Link, Clock>,
+    events: VecDeque<EventRow>,
+    own_policy: Option<String>,
+}
+
+/// The board.
+pub struct Board {
+    known: Mutex<Known>,
+    stopped: watch::Sender<bool>,
+}
+
+/// An event, for the status page.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventRow {
+    /// When, by this hub's clock.
+    pub at: String,
+    /// Stable, in capitals.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+}
+
+/// `GET /api/v2/status`.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    hub_id: String,
+    name: String,
+    home_id: Option<String>,
+    software: &'static str,
+    protocol_version: &'static str,
+    replica: Option<String>,
+    life: u64,
+    uptime_s: f64,
+    records: u64,
+    entities: u64,
+    relationships: u64,
+    conflicts: u64,
+    blobs: u64,
+    vector_clock: ClockMap,
+    clock_checks: BTreeMap<String, String>,
+    merkle_root: Option<String>,
+    merkle_clock: Option<ClockMap>,
+    horizon: ClockMap,
+    policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_differs: Option<String>,
+    peers: Vec<PeerRow>,
+    events: Vec<EventRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct PeerRow {
+    hub_id: String,
+    name: String,
+    address: Option<String>,
+    state: &'static str,
+    linked: bool,
+    last_seen_ms: Option<u64>,
+    behind: Option<u64>,
+    ahead: Option<u64>,
+}
+
+/// Entries that `ours` holds and `theirs` does not, by their sequences (a lease's gap counts too).
+fn lag(ours: &Clock, theirs: &Clock) -> u64 {
+    ours.iter().map(|(replica, point)| point.sequence.saturating_sub(theirs.sequence(replica))).sum()
+}
+
+impl Board {
+    /// A board with what the store held.
+    pub fn new(identity: Identity, clock: Clock, totals: Totals, policy: Arc<Policy>) -> Board {
+        let known = Known {
+            identity,
+            clock,
+            totals,
+            policy,
+            peers: Vec::new(),
+            clocks: BTreeMap::new(),
+            events: VecDeque::new(),
+            own_policy: None,
+        };
+        Board { known: Mutex::new(known), stopped: watch::channel(false).0 }
+    }
+
+    /// Reads it; hold the guard briefly.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Told when everything is on disk.
+    pub fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
+    }
+
+    /// Remembers how this hub's own TOML differs from the policy of its home: reported, not obeyed.
+    pub fn policy_differs(&self, how: String) {
+        self.known().own_policy = Some(how);
+    }
+
+    /// Pins a notice.
+    pub fn notice(&self, office: &Office, notice: Notice) {
+        let mut known = self.known();
+        match notice {
+            Notice::Identity(identity) => {
+                tracing::info!(hub = %identity.hub_id, home = ?identity.home_id, life = identity.life, "identity");
+                known.identity = identity;
+            }
+            Notice::Progress { clock, totals, entries } => {
+                metrics::counter!("inbetweenies_entries_total").increment(entries as u64);
+                metrics::gauge!("inbetweenies_records").set(totals.records as f64);
+                metrics::gauge!("inbetweenies_entities").set(totals.entities as f64);
+                metrics::gauge!("inbetweenies_relationships").set(totals.relationships as f64);
+                metrics::gauge!("inbetweenies_conflicts").set(totals.conflicts as f64);
+                known.clock = clock;
+                known.totals = totals;
+            }
+            Notice::Policy(policy) => known.policy = policy,
+            Notice::Event(event) => {
+                let row = row(&event, office.now());
+                tracing::warn!(code = row.code, "{}", row.detail);
+                metrics::counter!("inbetweenies_events_total", "code" => row.code).increment(1);
+                if known.events.len() == EVENTS_MAX {
+                    known.events.pop_front();
+                }
+                known.events.push_back(row);
+            }
+            Notice::Peers(peers) => {
+                metrics::gauge!("inbetweenies_peers").set(peers.len() as f64);
+                let links: Vec<Link> = peers.iter().filter_map(|peer| peer.link).collect();
+                known.clocks.retain(|link, _| links.contains(link));
+                known.peers = peers;
+            }
+            Notice::LinkUp { link, hub_id, lz4 } => {
+                tracing::info!(link = link.0, hub = %hub_id, lz4, "link up");
+                office.links.may_pack(link, lz4);
+            }
+            Notice::Heard { link, clock } => drop(known.clocks.insert(link, clock)),
+            Notice::Stopped => drop(self.stopped.send(true)),
+        }
+    }
+
+    /// The status page.
+    pub fn status(&self, now: Now) -> Status {
+        let known = self.known();
+        let (vector_clock, clock_checks) = clock_to_wire(&known.clock);
+        let peers = known.peers.iter().map(|peer| {
+            let clock = peer.link.and_then(|link| known.clocks.get(&link));
+            PeerRow {
+                hub_id: peer.hub_id.to_string(),
+                name: peer.name.clone(),
+                address: peer.address.map(|address| address.to_string()),
+                state: peer.state,
+                linked: peer.link.is_some(),
+                last_seen_ms: peer.heard_at.map(|at| now.mono.saturating_sub(at).as_millis() as u64),
+                behind: clock.map(|clock| lag(&known.clock, clock)),
+                ahead: clock.map(|clock| lag(clock, &known.clock)),
+            }
+        });
+        Status {
+            hub_id: known.identity.hub_id.to_string(),
+            name: known.identity.name.clone(),
+            home_id: known.identity.home_id.map(|home| home.to_string()),
+            software: env!("CARGO_PKG_VERSION"),
+            protocol_version: PROTOCOL,
+            replica: known.identity.replica.map(|replica| replica.to_string()),
+            life: known.identity.life,
+            uptime_s: now.mono.as_secs_f64(),
+            records: known.totals.records,
+            entities: known.totals.entities,
+            relationships: known.totals.relationships,
+            conflicts: known.totals.conflicts,
+            blobs: 0,
+            vector_clock,
+            clock_checks,
+            merkle_root: None,
+            merkle_clock: None,
+            horizon: ClockMap::new(),
+            policy: known.policy.short.clone(),
+            policy_differs: known.own_policy.clone(),
+            peers: peers.collect(),
+            events: known.events.iter().cloned().collect(),
+        }
+    }
+}
+
+fn row(event: &Event, now: Now) -> EventRow {
+    let (code, detail) = match event {
+        Event::RolledBack { why, old, last } => {
+            let detail = format!("{why}: the replica {old} ends at entry {last}; what peers hold of it comes back");
+            ("ROLLED_BACK", detail)
+        }
+        Event::Fork { replica, common, yielded, accepted_anew } => {
+            let side = if *yielded { "this hub's branch gave way" } else { "the other branch gives way" };
+            let detail = format!(
+                "two branches of {replica} part above entry {common}: {side}; {accepted_anew} change sets accepted anew"
+            );
+            ("FORK", detail)
+        }
+        Event::NewLife { replica, life } => ("NEW_LIFE", format!("life {life} began as replica {replica}")),
+        Event::Refused { dot, why } => {
+            ("ENTRY_REFUSED", format!("entry {} of {} was dropped: {why}", dot.sequence, dot.replica))
+        }
+    };
+    EventRow { at: now.wall.to_string(), code, detail }
+}

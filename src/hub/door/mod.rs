@@ -1,0 +1,107 @@
+//! The HTTP doors: who may enter, what is refused, and the way in and out of MessagePack and JSON.
+//!
+//! Invariant: what passes a door is within every limit and of a type that cannot be wrong; what is refused changed
+//! nothing and says what to do.
+
+mod body;
+mod guard;
+mod peer;
+mod read;
+mod status;
+mod sync;
+
+pub use guard::guard;
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use inbetweenies_core::store::Snapshot;
+use inbetweenies_core::view::Policy;
+use inbetweenies_core::wire::Problem;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+
+use super::office::Office;
+use crate::config::Config;
+use crate::store::StoreReader;
+
+/// What the doors share.
+pub struct Doors {
+    office: Arc<Office>,
+    reader: StoreReader,
+    /// Sync exchanges in hand.
+    requests: Arc<Semaphore>,
+    /// KiB of bodies in hand: four of the largest at once.
+    bodies: Arc<Semaphore>,
+    body_timeout: std::time::Duration,
+    retry_after: u64,
+    metrics: Option<PrometheusHandle>,
+}
+
+impl Doors {
+    /// Doors of an open office.
+    pub fn new(office: Arc<Office>, reader: StoreReader, config: &Config) -> Doors {
+        let metrics = if config.metrics.enabled {
+            let recorder = metrics_exporter_prometheus::PrometheusBuilder::new();
+            recorder.install_recorder().inspect_err(|error| tracing::warn!(%error, "no metrics")).ok()
+        } else {
+            None
+        };
+        Doors {
+            requests: Arc::new(Semaphore::new(config.sync.requests_max)),
+            bodies: Arc::new(Semaphore::new(4 * (office.limits.body_bytes_max >> 10).max(1))),
+            body_timeout: config.listen.body_timeout.get(),
+            retry_after: config.sync.retry_after.get().as_secs().max(1),
+            office,
+            reader,
+            metrics,
+        }
+    }
+
+    fn busy(&self, what: &str) -> Problem {
+        let detail = format!("this hub has as many {what} in hand as it takes; try again in a moment");
+        let mut problem = Problem::new(503, "Busy", "busy", detail);
+        problem.retry_after = Some(self.retry_after);
+        problem
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.office.board.known().policy.clone()
+    }
+
+    /// Reads one snapshot on a thread that may block.
+    async fn read<T, F>(&self, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Snapshot, &Policy) -> Result<T, inbetweenies_core::store::StoreError> + Send + 'static,
+    {
+        let (reader, policy) = (self.reader.clone(), self.policy());
+        let done = web::block(move || read(&reader.snapshot(), &policy)).await;
+        match done {
+            Ok(read) => read.map_err(|error| Problem::store(&error)),
+            Err(_) => Err(self.busy("reads")),
+        }
+    }
+}
+
+/// Every path there is.
+pub fn routes(app: &mut web::ServiceConfig) {
+    app.route("/health", web::get().to(status::health))
+        .route("/metrics", web::get().to(status::metrics))
+        .route("/api/v2/status", web::get().to(status::status))
+        .route("/api/v2/sync", web::post().to(sync::sync))
+        .route("/api/v2/peer", web::get().to(peer::peer))
+        .route("/api/v2/entities", web::get().to(read::entities))
+        .route("/api/v2/entities/{id}", web::get().to(read::entity))
+        .route("/api/v2/entities/{id}/history", web::get().to(read::entity_history))
+        .route("/api/v2/relationships", web::get().to(read::relationships))
+        .route("/api/v2/relationships/{id}", web::get().to(read::relationship))
+        .route("/api/v2/relationships/{id}/history", web::get().to(read::relationship_history))
+        .route("/api/v2/conflicts", web::get().to(read::conflicts))
+        .default_service(web::to(nowhere));
+}
+
+async fn nowhere(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} {} is nothing that this hub serves", request.method(), request.path());
+    body::problem(&request, &Problem::not_found(detail))
+}

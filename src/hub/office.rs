@@ -1,0 +1,163 @@
+//! Where mail goes and effects are done: the runtime's half of the core's routing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use actix::Recipient;
+use actix::prelude::SendError;
+use inbetweenies_core::limits::Limits;
+use inbetweenies_core::machine::{Link, Ticket};
+use inbetweenies_core::node::{Effect, Mail};
+use inbetweenies_core::time::{Micros, Now};
+use inbetweenies_core::wire::{Problem, SyncResponse};
+use inbetweenies_core::{conflict, peers, reconcile, storage};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+use super::board::Board;
+use super::links::Links;
+use super::room::Post;
+
+/// The answer to a client's sync exchange.
+pub type Answer = Result<Box<SyncResponse>, Problem>;
+
+/// The rooms' letter boxes.
+pub struct Boxes {
+    /// To the only writer.
+    pub storage: Recipient<Post<storage::Input>>,
+    /// To reconciliation.
+    pub reconcile: Recipient<Post<reconcile::Input>>,
+    /// To conflicts.
+    pub conflict: Recipient<Post<conflict::Input>>,
+    /// To peers.
+    pub peers: Recipient<Post<peers::Input>>,
+}
+
+/// Shared by rooms, links and doors.
+pub struct Office {
+    started: Instant,
+    boxes: OnceLock<Boxes>,
+    replies: Mutex<BTreeMap<Ticket, oneshot::Sender<Answer>>>,
+    names: AtomicU64,
+    datagrams: OnceLock<Arc<UdpSocket>>,
+    /// What people are shown.
+    pub board: Board,
+    /// The links that stand.
+    pub links: Links,
+    /// Bounds of what comes from outside.
+    pub limits: Limits,
+}
+
+impl Office {
+    /// An office whose rooms are not open yet.
+    pub fn new(board: Board, links: Links, limits: Limits) -> Office {
+        Office {
+            started: Instant::now(),
+            boxes: OnceLock::new(),
+            replies: Mutex::default(),
+            names: AtomicU64::new(1),
+            datagrams: OnceLock::new(),
+            board,
+            links,
+            limits,
+        }
+    }
+
+    /// Opens the rooms' boxes and the port for datagrams.
+    pub fn open(&self, boxes: Boxes, datagrams: Option<Arc<UdpSocket>>) {
+        if self.boxes.set(boxes).is_err() {
+            panic!("the office was opened twice");
+        }
+        if let Some(socket) = datagrams {
+            drop(self.datagrams.set(socket));
+        }
+    }
+
+    /// What a step is told about time.
+    pub fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        Now { wall: Micros(u64::try_from(wall).unwrap_or(u64::MAX)), mono: self.started.elapsed() }
+    }
+
+    /// A link's name, never used twice.
+    pub fn new_link(&self) -> Link {
+        Link(self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Waits for the answer to a request posted under the ticket.
+    pub fn expect(&self) -> (Ticket, oneshot::Receiver<Answer>) {
+        let ticket = Ticket(self.names.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
+        (ticket, receiver)
+    }
+
+    /// Puts mail in a room's box.
+    pub fn post(&self, mail: Mail) {
+        let Some(boxes) = self.boxes.get() else { return };
+        match mail {
+            Mail::Storage(input) => put(&boxes.storage, input, "storage"),
+            Mail::Reconcile(input) => put(&boxes.reconcile, input, "reconcile"),
+            Mail::Conflict(input) => put(&boxes.conflict, input, "conflict"),
+            Mail::Peers(input) => put(&boxes.peers, input, "peers"),
+        }
+    }
+
+    /// Puts a peer's message in a box, waiting while the box is full: the peer is held back, not the hub.
+    pub async fn post_slowly(&self, mail: Mail) {
+        let Some(boxes) = self.boxes.get() else { return };
+        let gone = match mail {
+            Mail::Reconcile(input) => boxes.reconcile.send(Post(input)).await.is_err(),
+            Mail::Peers(input) => boxes.peers.send(Post(input)).await.is_err(),
+            other => {
+                self.post(other);
+                false
+            }
+        };
+        if gone {
+            tracing::debug!("a message came while the hub stops");
+        }
+    }
+
+    /// Does what a room wants done. Called on the room's own thread.
+    pub fn effect(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Post(mail) => self.post(mail),
+            Effect::Commit(_) => panic!("a commit is the storage room's own"),
+            Effect::Send { link, message } => self.links.send(link, message),
+            Effect::Cut { link, code, detail } => {
+                tracing::info!(link = link.0, code, detail, "link cut");
+                self.links.cut(link);
+            }
+            Effect::Dial { address } => super::links::dial(self.clone(), address),
+            Effect::Datagram { to, data } => self.send_datagram(to, &data),
+            Effect::Reply { ticket, answer } => {
+                let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+                if let Some(sender) = waiting {
+                    // The client may have gone; its sets are on disk all the same.
+                    drop(sender.send(answer));
+                }
+            }
+            Effect::Notice(notice) => self.board.notice(self, notice),
+        }
+    }
+
+    fn send_datagram(&self, to: SocketAddr, data: &[u8]) {
+        let Some(socket) = self.datagrams.get() else { return };
+        match socket.try_send_to(data, to) {
+            Ok(_) => metrics::counter!("inbetweenies_datagrams_sent_total").increment(1),
+            // Datagrams may be lost; the detector knows how to live with that.
+            Err(_) => metrics::counter!("inbetweenies_datagrams_lost_total").increment(1),
+        }
+    }
+}
+
+fn put<I: Send>(to: &Recipient<Post<I>>, input: I, room: &str) {
+    match to.try_send(Post(input)) {
+        Ok(()) | Err(SendError::Closed(_)) => {}
+        Err(SendError::Full(_)) => panic!("the box of {room} is full: more mail is under way than credits allow"),
+    }
+}

@@ -1,0 +1,18 @@
+//! Inbetweenies: a home's knowledge on several hubs at once. One binary: hub, client, importer.
+//!
+//! What is decided is decided in `inbetweenies_core`; this package carries mail between its rooms, keeps their store
+//! on disk and opens doors to peers and people.
+//!
+//! | room | job |
+//! | --- | --- |
+//! | [`config`] | what may be set, where each value came from |
+//! | [`store`] | RocksDB behind the core's storage port |
+//! | [`hub`] | actix actors around the core's machines, links to peers, the HTTP doors |
+//! | [`import`] | what a home knows elsewhere, as a wished-for graph |
+//! | [`commands`] | the command line |
+
+pub mod commands;
+pub mod config;
+pub mod hub;
+pub mod import;
+pub mod store;
