@@ -38,7 +38,14 @@ pub fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Show { config, json } => match Config::load(config.as_deref(), environment(), &[]) {
             Ok(resolved) => {
-                println!("{}", if *json { resolved.show_json() } else { resolved.show() });
+                println!(
+                    "{}",
+                    if *json {
+                        resolved.show_json()
+                    } else {
+                        resolved.show()
+                    }
+                );
                 ExitCode::SUCCESS
             }
             Err(errors) => fail(2, errors),

@@ -48,7 +48,9 @@ pub fn run(args: Args) -> ExitCode {
 
 fn log(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(config.log.level.as_str());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -94,7 +94,9 @@ struct PeerRow {
 
 /// Entries that `ours` holds and `theirs` does not, by their sequences (a lease's gap counts too).
 fn lag(ours: &Clock, theirs: &Clock) -> u64 {
-    ours.iter().map(|(replica, point)| point.sequence.saturating_sub(theirs.sequence(replica))).sum()
+    ours.iter()
+        .map(|(replica, point)| point.sequence.saturating_sub(theirs.sequence(replica)))
+        .sum()
 }
 
 impl Board {
@@ -110,7 +112,10 @@ impl Board {
             events: VecDeque::new(),
             own_policy: None,
         };
-        Board { known: Mutex::new(known), stopped: watch::channel(false).0 }
+        Board {
+            known: Mutex::new(known),
+            stopped: watch::channel(false).0,
+        }
     }
 
     /// Reads it; hold the guard briefly.
@@ -136,7 +141,11 @@ impl Board {
                 tracing::info!(hub = %identity.hub_id, home = ?identity.home_id, life = identity.life, "identity");
                 known.identity = identity;
             }
-            Notice::Progress { clock, totals, entries } => {
+            Notice::Progress {
+                clock,
+                totals,
+                entries,
+            } => {
                 metrics::counter!("inbetweenies_entries_total").increment(entries as u64);
                 metrics::gauge!("inbetweenies_records").set(totals.records as f64);
                 metrics::gauge!("inbetweenies_entities").set(totals.entities as f64);
@@ -182,7 +191,9 @@ impl Board {
                 address: peer.address.map(|address| address.to_string()),
                 state: peer.state,
                 linked: peer.link.is_some(),
-                last_seen_ms: peer.heard_at.map(|at| now.mono.saturating_sub(at).as_millis() as u64),
+                last_seen_ms: peer
+                    .heard_at
+                    .map(|at| now.mono.saturating_sub(at).as_millis() as u64),
                 behind: clock.map(|clock| lag(&known.clock, clock)),
                 ahead: clock.map(|clock| lag(clock, &known.clock)),
             }
@@ -217,20 +228,35 @@ impl Board {
 fn row(event: &Event, now: Now) -> EventRow {
     let (code, detail) = match event {
         Event::RolledBack { why, old, last } => {
-            let detail = format!("{why}: the replica {old} ends at entry {last}; what peers hold of it comes back");
+            let detail =
+                format!("{why}: the replica {old} ends at entry {last}; what peers hold of it comes back");
             ("ROLLED_BACK", detail)
         }
-        Event::Fork { replica, common, yielded, accepted_anew } => {
-            let side = if *yielded { "this hub's branch gave way" } else { "the other branch gives way" };
+        Event::Fork {
+            replica,
+            common,
+            yielded,
+            accepted_anew,
+        } => {
+            let side = if *yielded {
+                "this hub's branch gave way"
+            } else {
+                "the other branch gives way"
+            };
             let detail = format!(
                 "two branches of {replica} part above entry {common}: {side}; {accepted_anew} change sets accepted anew"
             );
             ("FORK", detail)
         }
         Event::NewLife { replica, life } => ("NEW_LIFE", format!("life {life} began as replica {replica}")),
-        Event::Refused { dot, why } => {
-            ("ENTRY_REFUSED", format!("entry {} of {} was dropped: {why}", dot.sequence, dot.replica))
-        }
+        Event::Refused { dot, why } => (
+            "ENTRY_REFUSED",
+            format!("entry {} of {} was dropped: {why}", dot.sequence, dot.replica),
+        ),
     };
-    EventRow { at: now.wall.to_string(), code, detail }
+    EventRow {
+        at: now.wall.to_string(),
+        code,
+        detail,
+    }
 }

@@ -48,7 +48,14 @@ fn size(message: &Message) -> usize {
     match message {
         Message::Page { bundles, .. } | Message::Push { bundles } => bundles
             .iter()
-            .map(|bundle| bundle.entry.len() + bundle.records.iter().map(|record| record.len() + 8).sum::<usize>())
+            .map(|bundle| {
+                bundle.entry.len()
+                    + bundle
+                        .records
+                        .iter()
+                        .map(|record| record.len() + 8)
+                        .sum::<usize>()
+            })
             .sum(),
         Message::Swim { data } => data.len(),
         Message::Chain { links, .. } => links.len() * 80,
@@ -59,7 +66,12 @@ fn size(message: &Message) -> usize {
 impl Links {
     /// No links yet.
     pub fn new(window_bytes_max: usize, compress_min: usize, dial_timeout: Duration) -> Links {
-        Links { queues: Mutex::default(), window_bytes_max, compress_min, dial_timeout }
+        Links {
+            queues: Mutex::default(),
+            window_bytes_max,
+            compress_min,
+            dial_timeout,
+        }
     }
 
     fn queues(&self) -> std::sync::MutexGuard<'_, BTreeMap<Link, Queue>> {
@@ -73,7 +85,10 @@ impl Links {
         let Some(queue) = queues.get(&link) else { return };
         let size = size(&message);
         let full = queue.bytes.load(Ordering::Relaxed) + size > self.window_bytes_max;
-        let unasked = matches!(message, Message::Push { .. } | Message::Clock { .. } | Message::Swim { .. });
+        let unasked = matches!(
+            message,
+            Message::Push { .. } | Message::Clock { .. } | Message::Swim { .. }
+        );
         if full && unasked {
             metrics::counter!("inbetweenies_messages_left_out_total", "kind" => message.name()).increment(1);
             return;
@@ -110,8 +125,16 @@ impl Links {
 
     fn add(&self, link: Link) -> Writing {
         let (orders, receiver) = mpsc::unbounded_channel();
-        let queue = Queue { orders, bytes: Arc::default(), pack: Arc::default() };
-        let writing = Writing { orders: receiver, bytes: queue.bytes.clone(), pack: queue.pack.clone() };
+        let queue = Queue {
+            orders,
+            bytes: Arc::default(),
+            pack: Arc::default(),
+        };
+        let writing = Writing {
+            orders: receiver,
+            bytes: queue.bytes.clone(),
+            pack: queue.pack.clone(),
+        };
         self.queues().insert(link, queue);
         writing
     }
@@ -159,7 +182,10 @@ impl Writing {
 async fn write(office: Arc<Office>, mut writing: Writing, mut send: impl AsyncFnMut(Leave) -> bool) {
     while let Some(leaving) = writing.next(&office).await {
         let leaves = match leaving {
-            Leaving::Frames(frames) => frames.into_iter().map(|frame| Leave::Binary(Bytes::from(frame))).collect(),
+            Leaving::Frames(frames) => frames
+                .into_iter()
+                .map(|frame| Leave::Binary(Bytes::from(frame)))
+                .collect(),
             Leaving::Pong(data) => vec![Leave::Pong(data)],
         };
         for leave in leaves {
@@ -213,7 +239,7 @@ async fn read(
     office.links.remove(link);
     office.post(Mail::Peers(peers::Input::Closed { link }));
     // Its queue is gone, so the writer comes to its end by itself; it has a moment for what was said last.
-    if tokio::time::timeout(LAST_WORDS, &mut writer).await.is_err() {
+    if !writer.is_finished() && tokio::time::timeout(LAST_WORDS, &mut writer).await.is_err() {
         writer.abort();
     }
 }
@@ -258,9 +284,15 @@ pub async fn serve(office: Arc<Office>, session: actix_ws::Session, mut stream: 
 /// Opens a link and serves it, on the arbiter that calls.
 pub fn dial(office: Arc<Office>, address: String) {
     actix_rt::spawn(async move {
-        let client = awc::Client::builder().timeout(office.links.dial_timeout).disable_redirects().finish();
+        let client = awc::Client::builder()
+            .timeout(office.links.dial_timeout)
+            .disable_redirects()
+            .finish();
         let url = format!("ws://{address}/api/v2/peer");
-        let connecting = client.ws(&url).max_frame_size(office.limits.frame_bytes_max + 1).connect();
+        let connecting = client
+            .ws(&url)
+            .max_frame_size(office.limits.frame_bytes_max + 1)
+            .connect();
         let framed = match tokio::time::timeout(office.links.dial_timeout, connecting).await {
             Ok(Ok((_, framed))) => framed,
             Ok(Err(error)) => {

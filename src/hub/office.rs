@@ -78,8 +78,13 @@ impl Office {
 
     /// What a step is told about time.
     pub fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        Now { wall: Micros(u64::try_from(wall).unwrap_or(u64::MAX)), mono: self.started.elapsed() }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros());
+        Now {
+            wall: Micros(u64::try_from(wall).unwrap_or(u64::MAX)),
+            mono: self.started.elapsed(),
+        }
     }
 
     /// A link's name, never used twice.
@@ -91,7 +96,10 @@ impl Office {
     pub fn expect(&self) -> (Ticket, oneshot::Receiver<Answer>) {
         let ticket = Ticket(self.names.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        self.replies.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
+        self.replies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(ticket, sender);
         (ticket, receiver)
     }
 
@@ -135,7 +143,11 @@ impl Office {
             Effect::Dial { address } => super::links::dial(self.clone(), address),
             Effect::Datagram { to, data } => self.send_datagram(to, &data),
             Effect::Reply { ticket, answer } => {
-                let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+                let waiting = self
+                    .replies
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&ticket);
                 if let Some(sender) = waiting {
                     // The client may have gone; its sets are on disk all the same.
                     drop(sender.send(answer));
@@ -146,7 +158,9 @@ impl Office {
     }
 
     fn send_datagram(&self, to: SocketAddr, data: &[u8]) {
-        let Some(socket) = self.datagrams.get() else { return };
+        let Some(socket) = self.datagrams.get() else {
+            return;
+        };
         match socket.try_send_to(data, to) {
             Ok(_) => metrics::counter!("inbetweenies_datagrams_sent_total").increment(1),
             // Datagrams may be lost; the detector knows how to live with that.
@@ -158,6 +172,8 @@ impl Office {
 fn put<I: Send>(to: &Recipient<Post<I>>, input: I, room: &str) {
     match to.try_send(Post(input)) {
         Ok(()) | Err(SendError::Closed(_)) => {}
-        Err(SendError::Full(_)) => panic!("the box of {room} is full: more mail is under way than credits allow"),
+        Err(SendError::Full(_)) => {
+            panic!("the box of {room} is full: more mail is under way than credits allow")
+        }
     }
 }

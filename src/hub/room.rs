@@ -109,7 +109,16 @@ where
         office: Arc<Office>,
         committed: fn(u64) -> Option<M::Input>,
     ) -> Room<M, D> {
-        Room { machine, disk, office, name, committed, waiting: Vec::new(), scheduled: false, timer: None }
+        Room {
+            machine,
+            disk,
+            office,
+            name,
+            committed,
+            waiting: Vec::new(),
+            scheduled: false,
+            timer: None,
+        }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {

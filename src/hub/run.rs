@@ -99,10 +99,17 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     };
     let store = RocksStore::open(&config.storage.path, &options)?;
     let reader = store.reader();
-    let listener = TcpListener::bind(config.listen.address)
-        .map_err(|error| HubError::Listen { address: config.listen.address, detail: error.to_string() })?;
-    let local = listener.local_addr().map_err(|error| HubError::System(error.to_string()))?;
-    let advertised = config.listen.advertise.or((!local.ip().is_unspecified()).then_some(local));
+    let listener = TcpListener::bind(config.listen.address).map_err(|error| HubError::Listen {
+        address: config.listen.address,
+        detail: error.to_string(),
+    })?;
+    let local = listener
+        .local_addr()
+        .map_err(|error| HubError::System(error.to_string()))?;
+    let advertised = config
+        .listen
+        .advertise
+        .or((!local.ip().is_unspecified()).then_some(local));
     let datagrams = UdpSocket::bind(local).await.map(Arc::new);
     if let Err(error) = &datagrams {
         tracing::warn!(%error, %local, "no datagrams: the failure detector uses links alone");
@@ -118,7 +125,12 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     };
     let identity = storage.identity();
     let (clock, members) = (storage.clock().clone(), load_members(&reader.snapshot())?);
-    let board = Board::new(identity.clone(), clock.clone(), storage.totals(), storage.policy());
+    let board = Board::new(
+        identity.clone(),
+        clock.clone(),
+        storage.totals(),
+        storage.policy(),
+    );
     report_policy(&board, &config, policy.as_ref(), &storage);
     let links = Links::new(
         config.gossip.window_bytes_max.as_usize(),
@@ -127,7 +139,11 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     );
     let office = Arc::new(Office::new(board, links, limits.clone()));
 
-    let reconcile = Reconcile::new(settings::reconcile(&config, limits.clone()), &identity, clock.clone());
+    let reconcile = Reconcile::new(
+        settings::reconcile(&config, limits.clone()),
+        &identity,
+        clock.clone(),
+    );
     let conflict = Conflict::new(storage.policy());
     let peer_settings = settings::peers(&config, limits, advertised, chance()?, chance()?);
     let peers = Peers::new(peer_settings, identity, clock, members, office.now());
@@ -155,7 +171,10 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let doors = web::Data::new(door::Doors::new(office.clone(), reader, &config));
     let loopback_only = !config.listen.open;
     let server = HttpServer::new(move || {
-        App::new().wrap(door::guard(loopback_only)).app_data(doors.clone()).configure(door::routes)
+        App::new()
+            .wrap(door::guard(loopback_only))
+            .app_data(doors.clone())
+            .configure(door::routes)
     })
     .workers(config.listen.workers)
     .max_connections(config.listen.connections_max)
@@ -164,12 +183,18 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     .shutdown_timeout(STOP_REQUESTS_SECONDS)
     .disable_signals()
     .listen(listener)
-    .map_err(|error| HubError::Listen { address: local, detail: error.to_string() })?
+    .map_err(|error| HubError::Listen {
+        address: local,
+        detail: error.to_string(),
+    })?
     .run();
     let server_handle = server.handle();
     actix_rt::spawn(server);
 
-    println!("ready http://{local} hub={}", office.board.known().identity.hub_id);
+    println!(
+        "ready http://{local} hub={}",
+        office.board.known().identity.hub_id
+    );
     drop(std::io::stdout().flush());
     wait_for_stop().await?;
 
@@ -193,7 +218,10 @@ fn chance() -> Result<u64, HubError> {
 /// Reads this hub's own TOML: needed to found a home, compared with the home's policy otherwise.
 fn read_manifest(config: &Config) -> Result<Option<inbetweenies_core::value::Map>, HubError> {
     let path = &config.conflict.domain;
-    let bad = |detail: String| HubError::Domain { path: path.clone(), detail };
+    let bad = |detail: String| HubError::Domain {
+        path: path.clone(),
+        detail,
+    };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if config.mesh.found => return Err(bad(error.to_string())),
@@ -204,12 +232,20 @@ fn read_manifest(config: &Config) -> Result<Option<inbetweenies_core::value::Map
     Ok(Some(content))
 }
 
-fn report_policy(board: &Board, config: &Config, own: Option<&inbetweenies_core::value::Map>, storage: &Storage) {
+fn report_policy(
+    board: &Board,
+    config: &Config,
+    own: Option<&inbetweenies_core::value::Map>,
+    storage: &Storage,
+) {
     let own = own.and_then(|content| Manifest::from_content(content).ok());
     let founded = storage.identity().home_id.is_some();
     if let Some(own) = own.filter(|own| founded && *own != storage.policy().manifest) {
         let path = config.conflict.domain.display();
-        let how = format!("{path} describes {:?} otherwise than this home's policy, which holds", own.name);
+        let how = format!(
+            "{path} describes {:?} otherwise than this home's policy, which holds",
+            own.name
+        );
         tracing::warn!("{how}");
         board.policy_differs(how);
     }
@@ -221,7 +257,9 @@ async fn receive_datagrams(office: Arc<Office>, socket: Arc<UdpSocket>) {
         match socket.recv_from(&mut buffer).await {
             Ok((len, _)) => {
                 let data = buffer[..len].to_vec();
-                office.post_slowly(Mail::Peers(peers::Input::Datagram { data })).await;
+                office
+                    .post_slowly(Mail::Peers(peers::Input::Datagram { data }))
+                    .await;
             }
             // An ICMP answer to something we sent; the next datagram may be fine.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,

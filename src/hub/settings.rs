@@ -28,7 +28,12 @@ pub fn limits(config: &Config) -> Limits {
 }
 
 /// What storage is told.
-pub fn storage(config: &Config, address: Option<SocketAddr>, policy: Map, seed: [u64; 2]) -> storage::Settings {
+pub fn storage(
+    config: &Config,
+    address: Option<SocketAddr>,
+    policy: Map,
+    seed: [u64; 2],
+) -> storage::Settings {
     storage::Settings {
         name: config.hub.name.clone(),
         address,
@@ -50,14 +55,23 @@ pub fn reconcile(config: &Config, limits: Limits) -> reconcile::Settings {
 }
 
 /// What peers is told.
-pub fn peers(config: &Config, limits: Limits, address: Option<SocketAddr>, boot: u64, seed: u64) -> peers::Settings {
+pub fn peers(
+    config: &Config,
+    limits: Limits,
+    address: Option<SocketAddr>,
+    boot: u64,
+    seed: u64,
+) -> peers::Settings {
     peers::Settings {
         limits,
         software: env!("CARGO_PKG_VERSION").to_owned(),
         seeds: config.mesh.seeds.iter().map(ToString::to_string).collect(),
         address,
         links_max: config.mesh.links_max,
-        backoff: (config.mesh.dial_backoff_min.get(), config.mesh.dial_backoff_max.get()),
+        backoff: (
+            config.mesh.dial_backoff_min.get(),
+            config.mesh.dial_backoff_max.get(),
+        ),
         probe_period: config.gossip.probe_period.get(),
         probe_timeout: config.gossip.probe_timeout.get(),
         suspect_timeout: config.gossip.suspect_timeout.get(),
@@ -89,7 +103,15 @@ mod tests {
         assert_eq!(house.name, "house");
         assert_eq!(house.strategy(Some("device")), Strategy::Merge);
         assert!(house.is_single("located_in") && !house.is_single("connects_to"));
-        assert!(house.check_ends("located_in", Some("device"), Some("room")).is_ok());
-        assert!(house.check_ends("located_in", Some("room"), Some("device")).is_err());
+        assert!(
+            house
+                .check_ends("located_in", Some("device"), Some("room"))
+                .is_ok()
+        );
+        assert!(
+            house
+                .check_ends("located_in", Some("room"), Some("device"))
+                .is_err()
+        );
     }
 }

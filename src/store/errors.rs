@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Why a store was not opened. Nothing that was in the folder was changed.
+/// Why a store was not opened. No row and no mark in the folder was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// No hub has written here. An empty folder is also what a disk leaves that was not mounted.

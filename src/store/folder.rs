@@ -119,13 +119,13 @@ fn check_rows(path: &Path, init: bool) -> Result<(), OpenError> {
             }
         }
     }
-    if init {
-        Ok(())
-    } else {
-        Err(OpenError::NoRows {
+    if !init {
+        return Err(OpenError::NoRows {
             path: path.to_owned(),
-        })
+        });
     }
+    // RocksDB would create it too, and not sync the folder that names it.
+    create_synced(&database).map_err(|error| OpenError::io(path, "create the folder of its rows", &error))
 }
 
 /// Creates a folder and those above it, each synced into the one that names it.

@@ -9,7 +9,8 @@ use rocksdb::{
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Whether a folder that no hub has written to may be made one. A folder that is one already is just opened.
+    /// Whether a folder that no hub has written to may be made one. One that is a hub's already is just opened, with
+    /// no rows where they are gone: the marks still tell that there were some.
     pub init: bool,
     /// Memory for blocks that were read, with their indexes and filters.
     pub cache_bytes: usize,
@@ -19,7 +20,8 @@ pub struct StoreOptions {
     pub headroom_bytes: u64,
 }
 
-/// So that a family of few rows never claims much of the buffer, and large ones take turns.
+/// A family that has filled this share of the buffer is written out while it fills the next; what idles in memory
+/// stays well below the whole.
 const MEMTABLES_IN_BUFFER: usize = 4;
 /// 1 % false positives, as RocksDB's own advice has it.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
@@ -56,7 +58,7 @@ pub(super) fn database(options: &StoreOptions) -> Result<Options, rocksdb::Error
     db.set_manual_wal_flush(false);
 
     db.set_db_write_buffer_size(options.write_buffer_bytes);
-    // A family that is seldom written keeps the log alive from its oldest row on.
+    // This is what is read again after a crash.
     db.set_max_total_wal_size(2 * options.write_buffer_bytes as u64);
     db.set_max_background_jobs(BACKGROUND_JOBS);
     let mut env = Env::new()?;

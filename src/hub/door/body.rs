@@ -26,24 +26,47 @@ fn header(request: &HttpRequest, name: HeaderName) -> Option<&str> {
 
 fn accepted(request: &HttpRequest) -> Format {
     let accept = header(request, ACCEPT).unwrap_or_default();
-    if accept.contains(MSGPACK) || accept.contains("application/x-msgpack") { Format::Msgpack } else { Format::Json }
+    if accept.contains(MSGPACK) || accept.contains("application/x-msgpack") {
+        Format::Msgpack
+    } else {
+        Format::Json
+    }
 }
 
 fn content_type(request: &HttpRequest) -> Result<Format, Problem> {
-    let Some(given) = header(request, CONTENT_TYPE) else { return Ok(Format::Json) };
-    match given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    let Some(given) = header(request, CONTENT_TYPE) else {
+        return Ok(Format::Json);
+    };
+    match given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         MSGPACK | "application/x-msgpack" => Ok(Format::Msgpack),
         JSON | "" => Ok(Format::Json),
         other => {
             let detail = format!("Content-Type {other:?} is not understood: send {MSGPACK} or {JSON}");
-            Err(Problem::new(415, "Unsupported media type", "unsupported_media_type", detail))
+            Err(Problem::new(
+                415,
+                "Unsupported media type",
+                "unsupported_media_type",
+                detail,
+            ))
         }
     }
 }
 
 /// An answer in the format that the client accepts.
 pub fn answer<T: Serialize>(request: &HttpRequest, status: u16, body: &T) -> HttpResponse {
-    encoded(status, accepted(request), body, ("application/msgpack", "application/json"))
+    encoded(
+        status,
+        accepted(request),
+        body,
+        ("application/msgpack", "application/json"),
+    )
 }
 
 /// A problem document (RFC 9457), or the same map in MessagePack.
@@ -57,7 +80,12 @@ pub fn problem(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     response
 }
 
-fn encoded<T: Serialize>(status: u16, format: Format, body: &T, types: (&'static str, &'static str)) -> HttpResponse {
+fn encoded<T: Serialize>(
+    status: u16,
+    format: Format,
+    body: &T,
+    types: (&'static str, &'static str),
+) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let encoded = match format {
         Format::Msgpack => rmp_serde::to_vec_named(body).map_err(|error| error.to_string()),
@@ -65,7 +93,11 @@ fn encoded<T: Serialize>(status: u16, format: Format, body: &T, types: (&'static
     };
     match encoded {
         Ok(bytes) => {
-            let content_type = if format == Format::Msgpack { types.0 } else { types.1 };
+            let content_type = if format == Format::Msgpack {
+                types.0
+            } else {
+                types.1
+            };
             HttpResponse::build(status).content_type(content_type).body(bytes)
         }
         Err(error) => {
@@ -81,7 +113,11 @@ pub struct Held {
 }
 
 /// Reads and decodes a body within its bounds of bytes, depth, elements and time.
-pub async fn read(doors: &Doors, request: &HttpRequest, payload: web::Payload) -> Result<(Value, usize, Held), Problem> {
+pub async fn read(
+    doors: &Doors,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(Value, usize, Held), Problem> {
     let format = content_type(request)?;
     let max = doors.office.limits.body_bytes_max;
     let declared = header(request, CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
@@ -91,7 +127,9 @@ pub async fn read(doors: &Doors, request: &HttpRequest, payload: web::Payload) -
     // The credit is taken before the first byte is read; an undeclared length counts as the largest.
     let kib = (declared.unwrap_or(max) >> 10).max(1) as u32;
     let credit = doors.bodies.clone().try_acquire_many_owned(kib);
-    let held = Held { _permit: credit.map_err(|_| doors.busy("bodies"))? };
+    let held = Held {
+        _permit: credit.map_err(|_| doors.busy("bodies"))?,
+    };
     let body = match tokio::time::timeout(doors.body_timeout, collect(payload, max)).await {
         Ok(body) => body?,
         Err(_) => {
@@ -100,13 +138,18 @@ pub async fn read(doors: &Doors, request: &HttpRequest, payload: web::Payload) -
         }
     };
     if body.is_empty() {
-        return Err(Problem::bad_request("empty_body", "the body is empty: a sync request is a map"));
+        return Err(Problem::bad_request(
+            "empty_body",
+            "the body is empty: a sync request is a map",
+        ));
     }
     let (limits, len) = (doors.office.limits.clone(), body.len());
     let decoded = if len <= 64 << 10 {
         parse(format, &body, &limits)
     } else {
-        web::block(move || parse(format, &body, &limits)).await.map_err(|_| doors.busy("bodies"))?
+        web::block(move || parse(format, &body, &limits))
+            .await
+            .map_err(|_| doors.busy("bodies"))?
     };
     Ok((decoded?, len, held))
 }
@@ -135,9 +178,10 @@ fn parse(format: Format, body: &[u8], limits: &Limits) -> Result<Value, Problem>
         Format::Json => {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
             let value = decode(&mut deserializer, &budget)?;
-            deserializer
-                .end()
-                .map_err(|error| Refusal { code: "malformed", detail: error.to_string() })?;
+            deserializer.end().map_err(|error| Refusal {
+                code: "malformed",
+                detail: error.to_string(),
+            })?;
             value
         }
     };

@@ -31,7 +31,10 @@ where
     type Future = Ready<Result<Guarded<S>, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Guarded { service, loopback_only: self.loopback_only }))
+        ready(Ok(Guarded {
+            service,
+            loopback_only: self.loopback_only,
+        }))
     }
 }
 
@@ -70,7 +73,8 @@ where
             let response = body::problem(request.request(), &problem);
             return Either::Left(ready(Ok(request.into_response(response).map_into_right_body())));
         }
-        let left: fn(ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> = ServiceResponse::map_into_left_body;
+        let left: fn(ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> =
+            ServiceResponse::map_into_left_body;
         Either::Right(self.service.call(request).map_ok(left))
     }
 }
@@ -80,7 +84,10 @@ fn is_loopback(host: &str) -> bool {
         Some((v6, _)) => v6,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name == "localhost"
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -89,10 +96,22 @@ mod tests {
 
     #[test]
     fn only_loopback_is_loopback() {
-        for host in ["localhost", "localhost:7420", "127.0.0.1:1", "127.1.2.3", "[::1]:7420"] {
+        for host in [
+            "localhost",
+            "localhost:7420",
+            "127.0.0.1:1",
+            "127.1.2.3",
+            "[::1]:7420",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:80", "10.0.0.1:7420", "[fe80::1]:1", ""] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "10.0.0.1:7420",
+            "[fe80::1]:1",
+            "",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

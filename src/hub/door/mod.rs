@@ -43,7 +43,10 @@ impl Doors {
     pub fn new(office: Arc<Office>, reader: StoreReader, config: &Config) -> Doors {
         let metrics = if config.metrics.enabled {
             let recorder = metrics_exporter_prometheus::PrometheusBuilder::new();
-            recorder.install_recorder().inspect_err(|error| tracing::warn!(%error, "no metrics")).ok()
+            recorder
+                .install_recorder()
+                .inspect_err(|error| tracing::warn!(%error, "no metrics"))
+                .ok()
         } else {
             None
         };
@@ -93,15 +96,25 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v2/peer", web::get().to(peer::peer))
         .route("/api/v2/entities", web::get().to(read::entities))
         .route("/api/v2/entities/{id}", web::get().to(read::entity))
-        .route("/api/v2/entities/{id}/history", web::get().to(read::entity_history))
+        .route(
+            "/api/v2/entities/{id}/history",
+            web::get().to(read::entity_history),
+        )
         .route("/api/v2/relationships", web::get().to(read::relationships))
         .route("/api/v2/relationships/{id}", web::get().to(read::relationship))
-        .route("/api/v2/relationships/{id}/history", web::get().to(read::relationship_history))
+        .route(
+            "/api/v2/relationships/{id}/history",
+            web::get().to(read::relationship_history),
+        )
         .route("/api/v2/conflicts", web::get().to(read::conflicts))
         .default_service(web::to(nowhere));
 }
 
 async fn nowhere(request: HttpRequest) -> HttpResponse {
-    let detail = format!("{} {} is nothing that this hub serves", request.method(), request.path());
+    let detail = format!(
+        "{} {} is nothing that this hub serves",
+        request.method(),
+        request.path()
+    );
     body::problem(&request, &Problem::not_found(detail))
 }

@@ -64,7 +64,9 @@ async fn one(request: HttpRequest, path: String, doors: &Doors, entity: bool) ->
     let read = async {
         query(&request)?;
         let id = id(&path)?;
-        let found = doors.read(move |store, policy| read::one(store, policy, &id, entity)).await?;
+        let found = doors
+            .read(move |store, policy| read::one(store, policy, &id, entity))
+            .await?;
         found.ok_or_else(|| Problem::not_found(format!("nothing is known of {path}")))
     };
     match read.await {
@@ -80,7 +82,11 @@ pub async fn entity(request: HttpRequest, path: web::Path<String>, doors: web::D
 }
 
 /// `GET /api/v2/relationships/{id}`.
-pub async fn relationship(request: HttpRequest, path: web::Path<String>, doors: web::Data<Doors>) -> HttpResponse {
+pub async fn relationship(
+    request: HttpRequest,
+    path: web::Path<String>,
+    doors: web::Data<Doors>,
+) -> HttpResponse {
     one(request, path.into_inner(), &doors, false).await
 }
 
@@ -89,7 +95,10 @@ pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResp
     let read = async {
         let query = query(&request)?;
         if query.entity.is_some() {
-            return Err(Problem::bad_request("bad_query", "entity is a filter of relationships"));
+            return Err(Problem::bad_request(
+                "bad_query",
+                "entity is a filter of relationships",
+            ));
         }
         if query.r#type.as_deref().is_some_and(|name| name.len() > 128) {
             return Err(Problem::bad_request("bad_query", "type has more than 128 bytes"));
@@ -97,7 +106,13 @@ pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResp
         let limit = limit(&query);
         doors
             .read(move |store, policy| {
-                read::entities(store, policy, query.r#type.as_deref(), query.cursor.as_deref(), limit)
+                read::entities(
+                    store,
+                    policy,
+                    query.r#type.as_deref(),
+                    query.cursor.as_deref(),
+                    limit,
+                )
             })
             .await
     };
@@ -124,23 +139,37 @@ pub async fn relationships(request: HttpRequest, doors: web::Data<Doors>) -> Htt
 
 /// `GET /api/v2/conflicts`.
 pub async fn conflicts(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
-    let read = doors.read(|store, policy| read::queue(store, policy, PAGE_MAX)).await;
+    let read = doors
+        .read(|store, policy| read::queue(store, policy, PAGE_MAX))
+        .await;
     finish(&request, read.map(|conflicts| Conflicts { conflicts }))
 }
 
 async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
     let read = async {
         let id = id(&path)?;
-        let found = doors.read(move |store, policy| read::history(store, policy, &id)).await?;
+        let found = doors
+            .read(move |store, policy| read::history(store, policy, &id))
+            .await?;
         let versions = found.filter(|rows| rows.iter().any(|row| row.entity.is_some() == entity));
         versions.ok_or_else(|| Problem::not_found(format!("nothing is known of {path}")))
     };
     let read = read.await;
-    finish(&request, read.map(|versions| Versions { versions, cursor: None }))
+    finish(
+        &request,
+        read.map(|versions| Versions {
+            versions,
+            cursor: None,
+        }),
+    )
 }
 
 /// `GET /api/v2/entities/{id}/history`.
-pub async fn entity_history(request: HttpRequest, path: web::Path<String>, doors: web::Data<Doors>) -> HttpResponse {
+pub async fn entity_history(
+    request: HttpRequest,
+    path: web::Path<String>,
+    doors: web::Data<Doors>,
+) -> HttpResponse {
     history(request, path.into_inner(), &doors, true).await
 }
 

@@ -29,7 +29,12 @@ pub async fn status(request: HttpRequest, doors: web::Data<Doors>) -> HttpRespon
 /// Prometheus text.
 pub async fn metrics(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     match &doors.metrics {
-        Some(metrics) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render()),
-        None => body::problem(&request, &Problem::not_found("metrics are off: set metrics.enabled")),
+        Some(metrics) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4")
+            .body(metrics.render()),
+        None => body::problem(
+            &request,
+            &Problem::not_found("metrics are off: set metrics.enabled"),
+        ),
     }
 }

@@ -23,31 +23,48 @@ pub async fn sync(request: HttpRequest, payload: web::Payload, doors: web::Data<
 }
 
 async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -> Answer {
-    let _credit = doors.requests.clone().try_acquire_owned().map_err(|_| doors.busy("sync requests"))?;
+    let _credit = doors
+        .requests
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| doors.busy("sync requests"))?;
     let (value, len, _held) = body::read(doors, request, payload).await?;
     let limits = doors.office.limits.clone();
     let read = if len <= 64 << 10 {
         SyncRequest::read(value, &limits)
     } else {
         // Canonical forms and digests of a large push: not on a thread that serves sockets.
-        web::block(move || SyncRequest::read(value, &limits)).await.map_err(|_| doors.busy("bodies"))?
+        web::block(move || SyncRequest::read(value, &limits))
+            .await
+            .map_err(|_| doors.busy("bodies"))?
     }?;
     if !read.sets.is_empty() {
         // Log rows, index rows and compaction: more than the body itself.
         doors.reader.room_for(4 * len).map_err(|room| {
-            let detail = format!("this hub's disk is full ({room}); reads go on, changes are taken when there is room");
+            let detail = format!(
+                "this hub's disk is full ({room}); reads go on, changes are taken when there is room"
+            );
             let mut problem = Problem::new(507, "Disk full", "disk_full", detail);
             problem.retry_after = Some(30);
             problem
         })?;
     }
     let (ticket, answer) = doors.office.expect();
-    doors.office.post(Mail::Reconcile(reconcile::Input::Sync { ticket, request: Box::new(read) }));
+    doors.office.post(Mail::Reconcile(reconcile::Input::Sync {
+        ticket,
+        request: Box::new(read),
+    }));
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Problem::new(503, "Stopping", "stopping", "this hub stops: push again at another")),
+        Ok(Err(_)) => Err(Problem::new(
+            503,
+            "Stopping",
+            "stopping",
+            "this hub stops: push again at another",
+        )),
         Err(_) => {
-            let detail = "no answer within 60 s; what you pushed may or may not have landed: push the same again";
+            let detail =
+                "no answer within 60 s; what you pushed may or may not have landed: push the same again";
             Err(Problem::new(504, "Too slow", "unknown_outcome", detail))
         }
     }

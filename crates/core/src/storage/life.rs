@@ -260,10 +260,10 @@ impl Group<'_> {
         self.meta_touched = true;
         records.extend(self.member_record()?);
         self.write_own(&ChangeSet { records })?;
-        self.follow.push(Output::Event(Event::NewLife {
-            replica,
-            life: self.state.meta.life,
-        }));
+        if self.state.meta.life > 1 {
+            let life = self.state.meta.life;
+            self.event(Event::NewLife { replica, life });
+        }
         Ok(())
     }
 

@@ -78,11 +78,15 @@ impl Input {
     /// Bytes that it brings, roughly: what groups are bounded in.
     fn size(&self) -> usize {
         match self {
-            Input::Accept { sets, .. } => {
-                sets.iter().flat_map(|set| &set.records).map(|sealed| sealed.bytes.len() + 128).sum()
-            }
+            Input::Accept { sets, .. } => sets
+                .iter()
+                .flat_map(|set| &set.records)
+                .map(|sealed| sealed.bytes.len() + 128)
+                .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
-            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => 0,
+            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => {
+                0
+            }
         }
     }
 }

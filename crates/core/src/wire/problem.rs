@@ -48,7 +48,7 @@ impl Problem {
     }
 
     /// 500: the store failed; the hub stops or has stopped writing.
-    pub fn store(error: &crate::store::StoreError) -> Problem {
+    pub fn store(error: &dyn std::fmt::Display) -> Problem {
         Problem::new(500, "Store failed", "store_failed", error.to_string())
     }
 }
