@@ -13,7 +13,7 @@ pub const WORD_BYTES_MAX: usize = 128;
 /// Longest `name` of an entity: bytes.
 pub const NAME_BYTES_MAX: usize = 4_096;
 /// Sequences promised durably at a time before any of them is used.
-pub const LEASE: u64 = 1_000;
+pub const LEASE: u64 = 4_096;
 
 /// Bounds that a hub's config may lower, never raise: the defaults are the protocol's.
 #[derive(Debug, Clone, PartialEq, Eq)]
