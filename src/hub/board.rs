@@ -39,6 +39,7 @@ pub struct Known {
 pub struct Board {
     known: Mutex<Known>,
     stopped: watch::Sender<bool>,
+    home: watch::Sender<bool>,
 }
 
 /// An event, for the status page.
@@ -114,6 +115,7 @@ impl Board {
         };
         Board {
             known: Mutex::new(known),
+            home: watch::channel(false).0,
             stopped: watch::channel(false).0,
         }
     }
@@ -121,6 +123,11 @@ impl Board {
     /// Reads it; hold the guard briefly.
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Told when this hub has a home, durably.
+    pub fn has_home(&self) -> watch::Receiver<bool> {
+        self.home.subscribe()
     }
 
     /// Told when everything is on disk.
@@ -139,6 +146,7 @@ impl Board {
         match notice {
             Notice::Identity(identity) => {
                 tracing::info!(hub = %identity.hub_id, home = ?identity.home_id, life = identity.life, "identity");
+                self.home.send_replace(identity.home_id.is_some());
                 known.identity = identity;
             }
             Notice::Progress {
@@ -175,7 +183,7 @@ impl Board {
                 office.links.may_pack(link, lz4);
             }
             Notice::Heard { link, clock } => drop(known.clocks.insert(link, clock)),
-            Notice::Stopped => drop(self.stopped.send(true)),
+            Notice::Stopped => drop(self.stopped.send_replace(true)),
         }
     }
 

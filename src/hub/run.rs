@@ -32,6 +32,8 @@ use crate::store::{OpenError, RocksStore, StoreOptions};
 const DATAGRAM_MAX: usize = 2_048;
 /// How long open requests have to end when the hub stops.
 const STOP_REQUESTS_SECONDS: u64 = 5;
+/// How long a founder has to put its home on disk.
+const FOUND: Duration = Duration::from_secs(30);
 /// How long storage has to put everything on disk when the hub stops.
 const STOP_STORAGE: Duration = Duration::from_secs(30);
 
@@ -191,6 +193,16 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let server_handle = server.handle();
     actix_rt::spawn(server);
 
+    if config.mesh.found {
+        // A founder can serve when its home is on disk; one that joins says so by its health.
+        let mut known = office.board.has_home();
+        let founded = tokio::time::timeout(FOUND, known.wait_for(|home| *home)).await;
+        if !matches!(founded, Ok(Ok(_))) {
+            return Err(HubError::System(
+                "the home was not founded within 30 s: see the log".to_owned(),
+            ));
+        }
+    }
     println!(
         "ready http://{local} hub={}",
         office.board.known().identity.hub_id
