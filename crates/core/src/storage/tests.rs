@@ -315,7 +315,7 @@ fn entries_are_taken_in_the_order_of_their_chain_alone() {
     });
     let first = Bundle::seal(entry.clone(), records.collect());
     assert_eq!(
-        apply(&mut other, &[first.clone()]),
+        apply(&mut other, std::slice::from_ref(&first)),
         expected(0, false),
         "no home yet: another home's data is not taken"
     );
