@@ -25,6 +25,8 @@ pub struct StoreOptions {
 const MEMTABLES_IN_BUFFER: usize = 4;
 /// 1 % false positives, as RocksDB's own advice has it.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// Of a memtable's size, for its filter.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
 /// One for flushing and one for compacting: the boards in mind have two cores or four.
 const BACKGROUND_JOBS: i32 = 2;
 /// File handles: a process may often have no more than 1,024.
@@ -106,5 +108,10 @@ fn one_family(family: Family, options: &StoreOptions, cache: &Cache) -> Options 
     cf.set_block_based_table_factory(&table);
     cf.set_compression_type(DBCompressionType::Lz4);
     cf.set_write_buffer_size(options.write_buffer_bytes / MEMTABLES_IN_BUFFER);
+    if matches!(family, Family::Records | Family::Ids) {
+        // The same question, asked of what has not left memory yet: a filter answers most of it.
+        cf.set_memtable_whole_key_filtering(true);
+        cf.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
+    }
     cf
 }

@@ -1,5 +1,6 @@
 //! Writes not yet committed, seen by whoever comes later in the same group.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -8,6 +9,8 @@ use super::{Family, Snapshot, StoreError, Visit, Write};
 /// A snapshot and the writes on top of it.
 pub struct Overlay<'s> {
     base: &'s dyn Snapshot,
+    /// What was read below: one group asks for the same row several times, and the answer stays the same.
+    read: RefCell<BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>>,
     writes: BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>,
 }
 
@@ -16,6 +19,7 @@ impl<'s> Overlay<'s> {
     pub fn new(base: &'s dyn Snapshot) -> Overlay<'s> {
         Overlay {
             base,
+            read: RefCell::default(),
             writes: BTreeMap::new(),
         }
     }
@@ -46,10 +50,16 @@ impl<'s> Overlay<'s> {
 
 impl Snapshot for Overlay<'_> {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(&(family, key.to_vec())) {
-            Some(written) => Ok(written.clone()),
-            None => self.base.get(family, key),
+        let at = (family, key.to_vec());
+        if let Some(written) = self.writes.get(&at) {
+            return Ok(written.clone());
         }
+        if let Some(read) = self.read.borrow().get(&at) {
+            return Ok(read.clone());
+        }
+        let value = self.base.get(family, key)?;
+        self.read.borrow_mut().insert(at, value.clone());
+        Ok(value)
     }
 
     fn scan(
