@@ -6,12 +6,15 @@ use std::ops::Bound;
 
 use super::{Family, Snapshot, StoreError, Visit, Write};
 
+/// Rows by family and key; None for one that is not there.
+type Rows = BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>;
+
 /// A snapshot and the writes on top of it.
 pub struct Overlay<'s> {
     base: &'s dyn Snapshot,
     /// What was read below: one group asks for the same row several times, and the answer stays the same.
-    read: RefCell<BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>>,
-    writes: BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>,
+    read: RefCell<Rows>,
+    writes: Rows,
 }
 
 impl<'s> Overlay<'s> {
