@@ -34,8 +34,11 @@ fn main() {
     );
 }
 
+/// Digest and canonical bytes of each record.
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Sets of `per_set` devices, each a body that stands ready, and the same records' canonical bytes.
-fn bodies(round: usize, sets: usize, per_set: usize) -> Vec<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn bodies(round: usize, sets: usize, per_set: usize) -> Vec<(Vec<u8>, Rows)> {
     let limits = Limits::default();
     (0..sets)
         .map(|set| {
@@ -151,8 +154,7 @@ fn first_sync_and_delta(folder: &std::path::Path) {
     });
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for half in 0..2 {
-            let hub = hubs[half];
+        for (half, hub) in hubs.into_iter().take(2).enumerate() {
             scope.spawn(move || {
                 let mut client = Client::new(hub);
                 let range: Vec<usize> = (half * count / 2..(half + 1) * count / 2).collect();

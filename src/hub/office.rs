@@ -24,6 +24,23 @@ use super::room::Post;
 /// The answer to a client's sync exchange.
 pub type Answer = Result<Box<SyncResponse>, Problem>;
 
+/// An answer that somebody waits for. Whoever stops waiting, for whatever reason, drops this and is forgotten.
+pub struct Expected {
+    /// Under which it is asked for.
+    pub ticket: Ticket,
+    office: Arc<Office>,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.office
+            .replies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.ticket);
+    }
+}
+
 /// The rooms' letter boxes.
 pub struct Boxes {
     /// To the only writer.
@@ -92,15 +109,21 @@ impl Office {
         Link(self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Waits for the answer to a request posted under the ticket.
-    pub fn expect(&self) -> (Ticket, oneshot::Receiver<Answer>) {
+    /// Waits for the answer to a request posted under the ticket, as long as what it gives back lives.
+    pub fn expect(self: &Arc<Self>) -> (Expected, oneshot::Receiver<Answer>) {
         let ticket = Ticket(self.names.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         self.replies
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(ticket, sender);
-        (ticket, receiver)
+        (
+            Expected {
+                ticket,
+                office: self.clone(),
+            },
+            receiver,
+        )
     }
 
     /// Puts mail in a room's box.

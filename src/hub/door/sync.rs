@@ -49,7 +49,8 @@ async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -
             problem
         })?;
     }
-    let (ticket, answer) = doors.office.expect();
+    let (expected, answer) = doors.office.expect();
+    let ticket = expected.ticket;
     doors.office.post(Mail::Reconcile(reconcile::Input::Sync {
         ticket,
         request: Box::new(read),
