@@ -39,6 +39,7 @@ pub fn storage(
         address,
         found: config.mesh.found,
         policy,
+        group_records_max: config.storage.group_max,
         group_bytes_max: config.storage.group_bytes_max.as_usize(),
         seed,
     }

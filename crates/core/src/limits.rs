@@ -8,6 +8,9 @@ pub const HEADS_MAX: usize = 1_024;
 pub const MERGE_HEADS_MAX: usize = 256;
 /// Heads that a computed version still spells out; above, it carries a hash of them.
 pub const NAMED_HEADS_MAX: usize = 20;
+/// Parents that all records of one set name together: each may stand for up to 20 heads in the log entry, which must fit
+/// one message between hubs.
+pub const SET_PARENTS_MAX: usize = 20_000;
 /// Longest entity or relationship type, name of a user, device or source: bytes.
 pub const WORD_BYTES_MAX: usize = 128;
 /// Longest `name` of an entity: bytes.

@@ -196,7 +196,11 @@ impl Route for reconcile::Output {
         let mut post = |mail| effects.push(Effect::Post(mail));
         match self {
             Output::Send { link, message } => effects.push(Effect::Send { link, message }),
-            Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
+            Output::Cut { link, code, detail } => {
+                let bye = Message::Bye { code: code.to_owned(), detail: detail.clone() };
+                effects.push(Effect::Send { link, message: bye });
+                effects.push(Effect::Cut { link, code, detail });
+            }
             Output::Apply { link, bundles } => post(Mail::Storage(storage::Input::Apply { link, bundles })),
             Output::Accept { ticket, sets } => post(Mail::Storage(storage::Input::Accept { ticket, sets })),
             Output::Fork {

@@ -61,6 +61,9 @@ pub struct Record {
     pub extra: Map,
 }
 
+/// Fields of the wire that the canonical form says otherwise or not at all.
+const NEVER_STORED: [&str; 4] = ["checksum", "digest", "parent_versions", "parent_digests"];
+
 /// Why a record was refused: a stable code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -160,6 +163,13 @@ impl Record {
     /// one record has one digest.
     pub fn from_canonical(bytes: &[u8]) -> Result<Record, RecordError> {
         let record = Record::from_stored(bytes)?;
+        if !record.parents.is_sorted_by(|a, b| a < b) {
+            return refuse("malformed", "the parents are not sorted, or one stands twice");
+        }
+        let stray = |(key, value): (&String, &Value)| *value == Value::Null || NEVER_STORED.contains(&key.as_str());
+        if record.extra.iter().any(stray) {
+            return refuse("malformed", "a null, or a field that only the wire has, stands in the record");
+        }
         if record.canonical() != bytes {
             return refuse("malformed", "the record is not in canonical form");
         }

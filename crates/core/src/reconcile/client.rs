@@ -247,7 +247,6 @@ impl Reconcile {
             fill(&mut response, &page.emitted)?;
             (response.vector_clock, response.clock_checks) = clock_to_wire(&page.next);
             response.reset = start.reset.iter().map(ReplicaId::to_string).collect();
-            response.sync_stats.bytes = page.bytes;
             response.cursor = page.more.then(|| "more".to_owned());
         }
         let lost: BTreeSet<&Digest> = lost.iter().collect();
@@ -300,6 +299,7 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
                 detail: error.detail,
             })?;
             let stamp = &entry.stamps[*at];
+            response.sync_stats.bytes += bytes.len();
             row.order_times.push(stamp.order_time.0);
             row.parents.push(
                 stamp

@@ -57,6 +57,14 @@ fn what_is_read_back_is_what_was_written() {
 #[test]
 fn bytes_that_are_not_canonical_are_refused() {
     let lamp = entity(LAMP).unwrap();
+    let mut unsorted = lamp.clone();
+    unsorted.parents.reverse();
+    assert!(Record::from_canonical(&unsorted.canonical()).is_err(), "one record, one digest");
+    for (key, value) in [("checksum", Value::from("00")), ("x_null", Value::Null)] {
+        let mut stray = lamp.clone();
+        stray.extra.insert(key.to_owned(), value);
+        assert!(Record::from_canonical(&stray.canonical()).is_err(), "{key}");
+    }
     let mut longer = lamp.canonical();
     let at = longer.iter().position(|byte| *byte == 0x09).unwrap();
     longer.splice(at..=at, [0xcc, 0x09]);

@@ -75,6 +75,15 @@ pub enum Input {
 }
 
 impl Input {
+    /// Records that it brings.
+    fn records(&self) -> usize {
+        match self {
+            Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
+            Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
+            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => 0,
+        }
+    }
+
     /// Bytes that it brings, roughly: what groups are bounded in.
     fn size(&self) -> usize {
         match self {
@@ -220,13 +229,14 @@ impl Storage {
         self.state.totals()
     }
 
-    /// As many inputs as one commit takes: at least one, then up to the bound in bytes.
+    /// As many inputs as one commit takes: at least one, then up to the bounds in records and bytes.
     fn next_group(&mut self) -> Vec<Input> {
         let mut inputs = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut records) = (0, 0);
         while let Some(input) = self.waiting.pop_front() {
             bytes += input.size();
-            if !inputs.is_empty() && bytes > self.settings.group_bytes_max {
+            records += input.records();
+            if !inputs.is_empty() && (bytes > self.settings.group_bytes_max || records > self.settings.group_records_max) {
                 self.waiting.push_front(input);
                 break;
             }

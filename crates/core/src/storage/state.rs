@@ -24,6 +24,8 @@ pub struct Settings {
     pub found: bool,
     /// The domain manifest that seeds the policy of a home founded here.
     pub policy: Map,
+    /// Records of change sets in one commit, beyond the first.
+    pub group_records_max: usize,
     /// Bytes of change sets in one commit, beyond the first.
     pub group_bytes_max: usize,
     /// Fresh chance for the ids drawn here.

@@ -25,6 +25,7 @@ fn settings() -> Settings {
         address: None,
         found: true,
         policy: Map::from([("domain".to_owned(), house), ("entity".to_owned(), device)]),
+        group_records_max: 4_096,
         group_bytes_max: 1 << 20,
         seed: [1, 2],
     }

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Point};
 use crate::entry::{ChangeSet, Sealed};
 use crate::hash::Check;
 use crate::id::ReplicaId;
-use crate::limits::{Limits, WORD_BYTES_MAX};
+use crate::limits::{Limits, SET_PARENTS_MAX, WORD_BYTES_MAX};
 use crate::record::Record;
 use crate::time::{Micros, edit_time};
 use crate::value::{Map, Value};
@@ -358,6 +358,12 @@ impl Gathered {
                 code: "limit_set".to_owned(),
                 detail,
             });
+        }
+        let parents: usize = self.records.iter().map(|sealed| sealed.record.parents.len()).sum();
+        if parents > SET_PARENTS_MAX {
+            let detail = format!("the set names {parents} parents; at most {SET_PARENTS_MAX} are allowed");
+            let first = self.ids.first().cloned().unwrap_or_default();
+            self.culprits.push(Rejected { id: first, code: "limit_set".to_owned(), detail });
         }
         if self.culprits.is_empty() {
             // The same record twice in one set is one record.

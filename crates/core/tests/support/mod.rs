@@ -134,6 +134,7 @@ impl World {
             address,
             found: at == 0,
             policy: manifest(),
+            group_records_max: 4_096,
             group_bytes_max: 8 << 20,
             seed: [self.boots, at as u64],
         };
