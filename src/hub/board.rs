@@ -14,6 +14,7 @@ use inbetweenies_core::wire::{ClockMap, PROTOCOL, clock_to_wire};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::links::Links;
 use super::office::Office;
 
 /// Events that the status page remembers.
@@ -188,7 +189,7 @@ impl Board {
     }
 
     /// The status page.
-    pub fn status(&self, now: Now) -> Status {
+    pub fn status(&self, now: Now, links: &Links) -> Status {
         let known = self.known();
         let (vector_clock, clock_checks) = clock_to_wire(&known.clock);
         let peers = known.peers.iter().map(|peer| {
@@ -200,7 +201,9 @@ impl Board {
                 state: peer.state,
                 linked: peer.link.is_some(),
                 last_seen_ms: peer
-                    .heard_at
+                    .link
+                    .and_then(|link| links.heard_at(link))
+                    .or(peer.heard_at)
                     .map(|at| now.mono.saturating_sub(at).as_millis() as u64),
                 behind: clock.map(|clock| lag(&known.clock, clock)),
                 ahead: clock.map(|clock| lag(clock, &known.clock)),

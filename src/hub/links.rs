@@ -1,12 +1,13 @@
 //! Links to peers: a WebSocket each, a bounded queue each, the same reading and writing whoever dialled.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::Link;
 use inbetweenies_core::node::{Mail, deliver};
 use inbetweenies_core::peers;
@@ -32,6 +33,8 @@ struct Queue {
     /// Bytes waiting to leave. The channel itself is unbounded; this bounds it.
     bytes: Arc<AtomicUsize>,
     pack: Arc<AtomicBool>,
+    /// When something last came, in milliseconds of the monotonic clock.
+    heard_ms: Arc<AtomicU64>,
 }
 
 /// The links that stand.
@@ -39,6 +42,8 @@ pub struct Links {
     queues: Mutex<BTreeMap<Link, Queue>>,
     /// Bytes that may wait for one peer before unasked messages are left out.
     window_bytes_max: usize,
+    /// The largest answer: one change set at its bound.
+    answer_bytes_max: usize,
     compress_min: usize,
     dial_timeout: Duration,
 }
@@ -69,6 +74,7 @@ impl Links {
         Links {
             queues: Mutex::default(),
             window_bytes_max,
+            answer_bytes_max: Limits::default().message_bytes_max,
             compress_min,
             dial_timeout,
         }
@@ -79,9 +85,10 @@ impl Links {
     }
 
     /// Queues a message. News that does not fit the window is left out: clocks are compared again, and pulls fetch it.
-    /// Answers always fit, for a peer asks for one at a time.
+    /// Answers are queued beyond it, up to what one honest peer can have asked for; a peer that asks on and does not
+    /// read is given up.
     pub fn send(&self, link: Link, message: Message) {
-        let queues = self.queues();
+        let mut queues = self.queues();
         let Some(queue) = queues.get(&link) else { return };
         let size = size(&message);
         let full = queue.bytes.load(Ordering::Relaxed) + size > self.window_bytes_max;
@@ -93,9 +100,31 @@ impl Links {
             metrics::counter!("inbetweenies_messages_left_out_total", "kind" => message.name()).increment(1);
             return;
         }
+        if queue.bytes.load(Ordering::Relaxed) > 2 * self.window_bytes_max + self.answer_bytes_max {
+            tracing::warn!(
+                link = link.0,
+                "a peer asks and does not read: its link is given up"
+            );
+            metrics::counter!("inbetweenies_links_given_up_total").increment(1);
+            queues.remove(&link);
+            return;
+        }
         queue.bytes.fetch_add(size, Ordering::Relaxed);
         // The link may be closing: then nothing that was queued leaves, as on any cut.
         drop(queue.orders.send(Order::Send(message, size)));
+    }
+
+    /// When something last came on a link.
+    pub fn heard_at(&self, link: Link) -> Option<Duration> {
+        let queues = self.queues();
+        let heard = queues.get(&link)?.heard_ms.load(Ordering::Relaxed);
+        Some(Duration::from_millis(heard))
+    }
+
+    fn heard(&self, link: Link, now: Duration) {
+        if let Some(queue) = self.queues().get(&link) {
+            queue.heard_ms.store(now.as_millis() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Ends a link after what was queued.
@@ -129,6 +158,7 @@ impl Links {
             orders,
             bytes: Arc::default(),
             pack: Arc::default(),
+            heard_ms: Arc::default(),
         };
         let writing = Writing {
             orders: receiver,
@@ -170,7 +200,7 @@ impl Writing {
         };
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         let pack = self.pack.load(Ordering::Relaxed);
-        let frames = encode_frames(&message, pack, office.links.compress_min, &office.limits);
+        let frames = encode_frames(&message, pack, office.links.compress_min, &office.peer_limits);
         let bytes: usize = frames.iter().map(Vec::len).sum();
         metrics::counter!("inbetweenies_peer_bytes_sent_total").increment(bytes as u64);
         metrics::counter!("inbetweenies_peer_messages_sent_total", "kind" => message.name()).increment(1);
@@ -246,9 +276,15 @@ async fn read(
 
 /// Takes one frame from a peer; false when the link must end.
 async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &[u8]) -> bool {
+    office.links.heard(link, office.now().mono);
     metrics::counter!("inbetweenies_peer_bytes_received_total").increment(frame.len() as u64);
-    match assembler.take(frame, &office.limits) {
+    match assembler.take(frame, &office.peer_limits) {
         Ok(None) => true,
+        Ok(Some(Message::Page { .. } | Message::Push { .. })) if !office.has_room() => {
+            // They are not lost: the clock does not move, and they are asked for again when there is room.
+            metrics::counter!("inbetweenies_entries_left_out_total").increment(1);
+            true
+        }
         Ok(Some(message)) => {
             office.post_slowly(deliver(link, message)).await;
             true
@@ -291,7 +327,7 @@ pub fn dial(office: Arc<Office>, address: String) {
         let url = format!("ws://{address}/api/v2/peer");
         let connecting = client
             .ws(&url)
-            .max_frame_size(office.limits.frame_bytes_max + 1)
+            .max_frame_size(office.peer_limits.frame_bytes_max + 1)
             .connect();
         let framed = match tokio::time::timeout(office.links.dial_timeout, connecting).await {
             Ok(Ok((_, framed))) => framed,

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::board::Board;
 use super::links::Links;
 use super::room::Post;
+use crate::store::StoreReader;
 
 /// The answer to a client's sync exchange.
 pub type Answer = Result<Box<SyncResponse>, Problem>;
@@ -64,13 +65,16 @@ pub struct Office {
     pub board: Board,
     /// The links that stand.
     pub links: Links,
-    /// Bounds of what comes from outside.
+    /// Bounds of what comes from clients: the config may lower them.
     pub limits: Limits,
+    /// Bounds of what comes from peers: the protocol's own, for what one hub accepted the others must take.
+    pub peer_limits: Limits,
+    store: StoreReader,
 }
 
 impl Office {
     /// An office whose rooms are not open yet.
-    pub fn new(board: Board, links: Links, limits: Limits) -> Office {
+    pub fn new(board: Board, links: Links, limits: Limits, store: StoreReader) -> Office {
         Office {
             started: Instant::now(),
             boxes: OnceLock::new(),
@@ -80,6 +84,8 @@ impl Office {
             board,
             links,
             limits,
+            peer_limits: Limits::default(),
+            store,
         }
     }
 
@@ -102,6 +108,11 @@ impl Office {
             wall: Micros(u64::try_from(wall).unwrap_or(u64::MAX)),
             mono: self.started.elapsed(),
         }
+    }
+
+    /// Whether the disk has room for a page of a peer's entries.
+    pub fn has_room(&self) -> bool {
+        self.store.room_for(4 * self.peer_limits.page_bytes_max).is_ok()
     }
 
     /// A link's name, never used twice.

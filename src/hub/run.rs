@@ -32,8 +32,6 @@ use crate::store::{OpenError, RocksStore, StoreOptions};
 const DATAGRAM_MAX: usize = 2_048;
 /// How long open requests have to end when the hub stops.
 const STOP_REQUESTS_SECONDS: u64 = 5;
-/// How long a founder has to put its home on disk.
-const FOUND: Duration = Duration::from_secs(30);
 /// How long storage has to put everything on disk when the hub stops.
 const STOP_STORAGE: Duration = Duration::from_secs(30);
 
@@ -139,15 +137,11 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
         config.gossip.compress_min.as_usize(),
         config.mesh.dial_timeout.get(),
     );
-    let office = Arc::new(Office::new(board, links, limits.clone()));
+    let office = Arc::new(Office::new(board, links, limits, reader.clone()));
 
-    let reconcile = Reconcile::new(
-        settings::reconcile(&config, limits.clone()),
-        &identity,
-        clock.clone(),
-    );
+    let reconcile = Reconcile::new(settings::reconcile(&config), &identity, clock.clone());
     let conflict = Conflict::new(storage.policy());
-    let peer_settings = settings::peers(&config, limits, advertised, chance()?, chance()?);
+    let peer_settings = settings::peers(&config, advertised, chance()?, chance()?);
     let peers = Peers::new(peer_settings, identity, clock, members, office.now());
 
     // Storage, and the rooms that read the store, on threads of their own: none of them serves sockets.
@@ -179,7 +173,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
             .configure(door::routes)
     })
     .workers(config.listen.workers)
-    .max_connections(config.listen.connections_max)
+    .max_connections(config.listen.connections_max.div_ceil(config.listen.workers)) // counted for each worker
     .client_request_timeout(config.listen.head_timeout.get())
     .keep_alive(Duration::from_secs(75))
     .shutdown_timeout(STOP_REQUESTS_SECONDS)
@@ -193,22 +187,27 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let server_handle = server.handle();
     actix_rt::spawn(server);
 
-    if config.mesh.found {
-        // A founder can serve when its home is on disk; one that joins says so by its health.
-        let mut known = office.board.has_home();
-        let founded = tokio::time::timeout(FOUND, known.wait_for(|home| *home)).await;
-        if !matches!(founded, Ok(Ok(_))) {
-            return Err(HubError::System(
-                "the home was not founded within 30 s: see the log".to_owned(),
-            ));
-        }
+    // A hub can serve when its home is on disk: founded here, or joined by a seed.
+    let mut home = office.board.has_home();
+    if !*home.borrow() {
+        tracing::info!(
+            found = config.mesh.found,
+            seeds = config.mesh.seeds.len(),
+            "no home yet"
+        );
     }
-    println!(
-        "ready http://{local} hub={}",
-        office.board.known().identity.hub_id
-    );
-    drop(std::io::stdout().flush());
-    wait_for_stop().await?;
+    let stopped_early = tokio::select! {
+        home = home.wait_for(|home| *home) => home.is_err(),
+        stop = wait_for_stop() => { stop?; true }
+    };
+    if !stopped_early {
+        println!(
+            "ready http://{local} hub={}",
+            office.board.known().identity.hub_id
+        );
+        drop(std::io::stdout().flush());
+        wait_for_stop().await?;
+    }
 
     tracing::info!("stopping");
     server_handle.stop(true).await;
@@ -239,9 +238,18 @@ fn read_manifest(config: &Config) -> Result<Option<inbetweenies_core::value::Map
         Err(error) if config.mesh.found => return Err(bad(error.to_string())),
         Err(_) => return Ok(None), // a hub that joins takes its home's
     };
-    let content = settings::manifest(&text).map_err(bad)?;
-    Manifest::from_content(&content).map_err(|error| bad(error.to_string()))?;
-    Ok(Some(content))
+    let read = settings::manifest(&text).and_then(|content| {
+        Manifest::from_content(&content).map_err(|error| error.to_string())?;
+        Ok(content)
+    });
+    match read {
+        Ok(content) => Ok(Some(content)),
+        Err(detail) if config.mesh.found => Err(bad(detail)),
+        Err(detail) => {
+            tracing::warn!(path = %path.display(), detail, "the domain manifest does not read; this hub takes its home's");
+            Ok(None)
+        }
+    }
 }
 
 fn report_policy(

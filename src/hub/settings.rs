@@ -27,6 +27,15 @@ pub fn limits(config: &Config) -> Limits {
     }
 }
 
+/// Bounds between hubs: the protocol's own; only the size of pages is this hub's choice.
+fn between_hubs(config: &Config) -> Limits {
+    Limits {
+        page_records_max: config.sync.page_records_max,
+        page_bytes_max: config.sync.page_bytes_max.as_usize(),
+        ..Limits::default()
+    }
+}
+
 /// What storage is told.
 pub fn storage(
     config: &Config,
@@ -46,9 +55,9 @@ pub fn storage(
 }
 
 /// What reconcile is told.
-pub fn reconcile(config: &Config, limits: Limits) -> reconcile::Settings {
+pub fn reconcile(config: &Config) -> reconcile::Settings {
     reconcile::Settings {
-        limits,
+        limits: between_hubs(config),
         fanout: config.gossip.fanout,
         interval: config.gossip.interval.get(),
         window_bytes_max: config.gossip.window_bytes_max.as_usize(),
@@ -56,15 +65,9 @@ pub fn reconcile(config: &Config, limits: Limits) -> reconcile::Settings {
 }
 
 /// What peers is told.
-pub fn peers(
-    config: &Config,
-    limits: Limits,
-    address: Option<SocketAddr>,
-    boot: u64,
-    seed: u64,
-) -> peers::Settings {
+pub fn peers(config: &Config, address: Option<SocketAddr>, boot: u64, seed: u64) -> peers::Settings {
     peers::Settings {
-        limits,
+        limits: between_hubs(config),
         software: env!("CARGO_PKG_VERSION").to_owned(),
         seeds: config.mesh.seeds.iter().map(ToString::to_string).collect(),
         address,

@@ -197,7 +197,10 @@ impl Route for reconcile::Output {
         match self {
             Output::Send { link, message } => effects.push(Effect::Send { link, message }),
             Output::Cut { link, code, detail } => {
-                let bye = Message::Bye { code: code.to_owned(), detail: detail.clone() };
+                let bye = Message::Bye {
+                    code: code.to_owned(),
+                    detail: detail.clone(),
+                };
                 effects.push(Effect::Send { link, message: bye });
                 effects.push(Effect::Cut { link, code, detail });
             }

@@ -166,9 +166,13 @@ impl Record {
         if !record.parents.is_sorted_by(|a, b| a < b) {
             return refuse("malformed", "the parents are not sorted, or one stands twice");
         }
-        let stray = |(key, value): (&String, &Value)| *value == Value::Null || NEVER_STORED.contains(&key.as_str());
+        let stray =
+            |(key, value): (&String, &Value)| *value == Value::Null || NEVER_STORED.contains(&key.as_str());
         if record.extra.iter().any(stray) {
-            return refuse("malformed", "a null, or a field that only the wire has, stands in the record");
+            return refuse(
+                "malformed",
+                "a null, or a field that only the wire has, stands in the record",
+            );
         }
         if record.canonical() != bytes {
             return refuse("malformed", "the record is not in canonical form");

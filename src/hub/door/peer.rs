@@ -10,7 +10,7 @@ use crate::hub::links;
 pub async fn peer(request: HttpRequest, payload: web::Payload, doors: web::Data<Doors>) -> HttpResponse {
     match actix_ws::handle(&request, payload) {
         Ok((response, session, stream)) => {
-            let stream = stream.max_frame_size(doors.office.limits.frame_bytes_max + 1);
+            let stream = stream.max_frame_size(doors.office.peer_limits.frame_bytes_max + 1);
             actix_rt::spawn(links::serve(doors.office.clone(), session, stream));
             response
         }

@@ -22,7 +22,7 @@ pub async fn health(request: HttpRequest, doors: web::Data<Doors>) -> HttpRespon
 
 /// What this hub holds, and who is there.
 pub async fn status(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
-    let status = doors.office.board.status(doors.office.now());
+    let status = doors.office.board.status(doors.office.now(), &doors.office.links);
     body::answer(&request, 200, &status)
 }
 

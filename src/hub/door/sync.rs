@@ -56,7 +56,10 @@ async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -
         request: Box::new(read),
     }));
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(answer)) => answer.map_err(|mut problem| {
+            problem.retry_after = problem.retry_after.map(|_| doors.retry_after);
+            problem
+        }),
         Ok(Err(_)) => Err(Problem::new(
             503,
             "Stopping",

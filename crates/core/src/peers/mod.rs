@@ -244,7 +244,8 @@ impl Peers {
             Message::Bye { code, .. } => {
                 let state = self.links.get(&link);
                 let hello = state.and_then(|state| state.hello.as_ref());
-                let of_our_home = hello.is_some_and(|h| h.home_id.is_some() && h.home_id == self.identity.home_id);
+                let of_our_home =
+                    hello.is_some_and(|h| h.home_id.is_some() && h.home_id == self.identity.home_id);
                 if code == "twin" && of_our_home {
                     out.push(Output::Twin);
                 } else if code == "other_home" {

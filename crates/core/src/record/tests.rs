@@ -59,7 +59,10 @@ fn bytes_that_are_not_canonical_are_refused() {
     let lamp = entity(LAMP).unwrap();
     let mut unsorted = lamp.clone();
     unsorted.parents.reverse();
-    assert!(Record::from_canonical(&unsorted.canonical()).is_err(), "one record, one digest");
+    assert!(
+        Record::from_canonical(&unsorted.canonical()).is_err(),
+        "one record, one digest"
+    );
     for (key, value) in [("checksum", Value::from("00")), ("x_null", Value::Null)] {
         let mut stray = lamp.clone();
         stray.extra.insert(key.to_owned(), value);

@@ -80,7 +80,9 @@ impl Input {
         match self {
             Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
-            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => 0,
+            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => {
+                0
+            }
         }
     }
 
@@ -236,7 +238,9 @@ impl Storage {
         while let Some(input) = self.waiting.pop_front() {
             bytes += input.size();
             records += input.records();
-            if !inputs.is_empty() && (bytes > self.settings.group_bytes_max || records > self.settings.group_records_max) {
+            if !inputs.is_empty()
+                && (bytes > self.settings.group_bytes_max || records > self.settings.group_records_max)
+            {
                 self.waiting.push_front(input);
                 break;
             }

@@ -359,11 +359,19 @@ impl Gathered {
                 detail,
             });
         }
-        let parents: usize = self.records.iter().map(|sealed| sealed.record.parents.len()).sum();
+        let parents: usize = self
+            .records
+            .iter()
+            .map(|sealed| sealed.record.parents.len())
+            .sum();
         if parents > SET_PARENTS_MAX {
             let detail = format!("the set names {parents} parents; at most {SET_PARENTS_MAX} are allowed");
             let first = self.ids.first().cloned().unwrap_or_default();
-            self.culprits.push(Rejected { id: first, code: "limit_set".to_owned(), detail });
+            self.culprits.push(Rejected {
+                id: first,
+                code: "limit_set".to_owned(),
+                detail,
+            });
         }
         if self.culprits.is_empty() {
             // The same record twice in one set is one record.
