@@ -48,7 +48,7 @@ table! {
         write_buffer_max: Size = Size::mib(32), within(Size::mib(1), Size::gib(4)),
             "Memory for writes that are in the log on disk but not yet sorted into files.";
         headroom_min: Size = Size::mib(64), within(Size::mib(1), Size::gib(1024)),
-            "Writes are refused while the disk has less than this free.";
+            "Changes are not taken, from clients or peers, while the disk has less than this free.";
         group_max: usize = 4096, within(1, 65_536),
             "Records that go to disk in one synced write; a larger change set goes alone.";
         group_bytes_max: Size = Size::mib(8), within(Size::kib(64), Size::mib(256)),
@@ -62,7 +62,7 @@ table! {
         seeds: Vec<HostPort> = Vec::new(), items(0, 64),
             "Hubs to dial first, as host:port; one that answers tells of the others.";
         links_max: usize = 16, within(1, 1024),
-            "Links to other hubs held open at once.";
+            "Links to other hubs that this one opens; in a larger home, half as many.";
         dial_timeout: Duration = Duration::seconds(5), within(TICK, Duration::minutes(5)),
             "How long to wait for a hub that is dialled to answer.";
         dial_backoff_min: Duration = Duration::millis(250), within(TICK, Duration::hours(1)),
@@ -76,30 +76,30 @@ table! {
         fanout: usize = 4, within(1, 64),
             "Peers that a new entry is pushed to at once; they pass it on.";
         interval: Duration = Duration::seconds(1), within(TICK, Duration::hours(1)),
-            "How often clocks are compared with a peer, which finds whatever a push has missed.";
+            "How often a clock that changed is told to a peer, which finds whatever a push has missed.";
         probe_period: Duration = Duration::seconds(1), within(TICK, Duration::minutes(10)),
             "How often a peer is asked whether it is alive.";
         probe_timeout: Duration = Duration::millis(500), within(TICK, Duration::minutes(10)),
-            "How long to wait for its answer before others are asked to try.";
+            "How long to wait for its answer before others are asked to try; at most half the period.";
         suspect_timeout: Duration = Duration::seconds(5), within(TICK, Duration::hours(1)),
             "How long a silent peer is suspected before it counts as down.";
         forget_down_after: Duration = Duration::minutes(10),
             within(Duration::seconds(1), Duration::hours(720)),
             "How long a peer that is down stays listed.";
         keepalive: Duration = Duration::seconds(10), within(TICK, Duration::hours(1)),
-            "How often an idle link sends a frame; one without a frame for three of these is cut.";
+            "How often a peer is asked on its link; one that does not answer for three of these is cut.";
         window_bytes_max: Size = Size::mib(8), within(Size::kib(64), Size::gib(1)),
             "Bytes queued for one peer before pushes to it are dropped and left to reconciliation.";
         compress_min: Size = Size::new(512), within(Size::new(0), Size::mib(4)),
-            "Frames of at least this size are compressed.";
+            "Messages of at least this size are compressed.";
     }
 
     /// Exchanges with clients.
     sync: Sync {
         page_records_max: usize = 1000, within(1, 10_000),
-            "Records in one page of an answer, exceeded by at most one change set.";
+            "Records in one page, for a client or a peer, exceeded by at most one change set.";
         page_bytes_max: Size = Size::mib(1), within(Size::kib(4), Size::mib(32)),
-            "Bytes in one page of an answer, exceeded by at most one change set.";
+            "Bytes in one page, for a client or a peer, exceeded by at most one change set.";
         requests_max: usize = 256, within(1, 65_536),
             "Sync requests in hand at once; above it the answer is 503 busy.";
         retry_after: Duration = Duration::seconds(1), within(TICK, Duration::hours(1)),
@@ -117,7 +117,7 @@ table! {
         body_max: Size = Size::mib(32), protocol(Size::kib(4), Size::mib(32)),
             "Bytes of a request's body.";
         frame_max: Size = Size::mib(4), protocol(Size::mib(1), Size::mib(4)),
-            "Bytes of a frame between hubs; the least still holds one record of the largest kind.";
+            "Bytes of a frame that this hub sends to others; a longer message goes in several.";
         set_records_max: usize = 10_000, protocol(1, 10_000),
             "Records of one change set.";
         set_bytes_max: Size = Size::mib(32), protocol(Size::kib(4), Size::mib(32)),

@@ -200,7 +200,7 @@ impl Writing {
         };
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         let pack = self.pack.load(Ordering::Relaxed);
-        let frames = encode_frames(&message, pack, office.links.compress_min, &office.peer_limits);
+        let frames = encode_frames(&message, pack, office.links.compress_min, &office.limits);
         let bytes: usize = frames.iter().map(Vec::len).sum();
         metrics::counter!("inbetweenies_peer_bytes_sent_total").increment(bytes as u64);
         metrics::counter!("inbetweenies_peer_messages_sent_total", "kind" => message.name()).increment(1);
