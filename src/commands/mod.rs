@@ -3,8 +3,13 @@
 //! Exit codes: 0 done; 1 it failed, and the last line of stderr says why and what to do; 2 wrong usage or config;
 //! 74 an I/O error: start again.
 
+mod client;
 mod config;
 mod hub;
+mod import;
+mod mesh;
+mod say;
+mod status;
 
 use std::process::ExitCode;
 
@@ -24,6 +29,14 @@ enum Command {
     Hub(hub::Args),
     /// Show or check the configuration
     Config(config::Args),
+    /// The state of a hub
+    Status(status::Args),
+    /// Read what a home knows elsewhere into a hub
+    Import(import::Args),
+    /// Run a mesh of hubs on this machine and fill it with a real home
+    Mesh(mesh::Args),
+    /// Read and edit a home from this device, with or without a hub in reach
+    Client(client::Args),
 }
 
 /// Parses the command line and runs what it says.
@@ -37,6 +50,10 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Hub(args) => hub::run(args),
         Command::Config(args) => config::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Mesh(args) => mesh::run(&args),
+        Command::Client(args) => client::run(args),
     }
 }
 

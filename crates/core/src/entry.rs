@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::Digest;
-use crate::id::{Dot, HomeId, HubId, ReplicaId};
+use crate::id::{Dot, HomeId, HubId, ReplicaId, Version};
 use crate::record::Record;
 use crate::time::Micros;
 use crate::value::{self, Map, Value};
@@ -21,6 +21,25 @@ pub struct Stamp {
     /// For each of its bare parent names, in the record's order: the digests it stood for at this hub; none if the
     /// hub did not know.
     pub resolved: Vec<Vec<Digest>>,
+}
+
+impl Stamp {
+    /// The edges that this entry gives `record`, sorted, and the bare names that its hub did not know, in the record's
+    /// order.
+    pub fn edges(&self, record: &Record) -> (Vec<Digest>, Vec<Version>) {
+        let mut edges: Vec<Digest> = record.parents.iter().filter_map(|parent| parent.digest).collect();
+        let mut late = Vec::new();
+        let bare = record.parents.iter().filter(|parent| parent.digest.is_none());
+        for (at, parent) in bare.enumerate() {
+            match self.resolved.get(at) {
+                Some(digests) if !digests.is_empty() => edges.extend(digests),
+                _ => late.push(parent.version.clone()),
+            }
+        }
+        edges.sort();
+        edges.dedup();
+        (edges, late)
+    }
 }
 
 /// What the first entry of a replica carries.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Event;
 use super::group::Group;
-use super::index::edges;
 use crate::entry::{ChangeSet, Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
@@ -159,7 +158,7 @@ impl Group<'_> {
         debug_assert_eq!(sealed.record.id, *id);
         let (mut all_edges, mut all_late) = (BTreeSet::new(), BTreeSet::new());
         for stamp in &stamps {
-            let (edges, late) = edges(&sealed.record, stamp);
+            let (edges, late) = stamp.edges(&sealed.record);
             all_edges.extend(edges);
             all_late.extend(late);
         }

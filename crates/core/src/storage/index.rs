@@ -24,7 +24,7 @@ impl Group<'_> {
     pub fn insert(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<(), StoreError> {
         let record = &sealed.record;
         let id = &record.id;
-        let (edges, late) = edges(record, stamp);
+        let (edges, late) = stamp.edges(record);
         let known = read_record(&self.overlay, id, &sealed.digest)?;
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
@@ -231,22 +231,6 @@ impl Group<'_> {
         }
         Ok(largest)
     }
-}
-
-/// The edges that one entry gives a record, and the names that its hub did not know.
-pub(super) fn edges(record: &Record, stamp: &Stamp) -> (Vec<Digest>, Vec<Version>) {
-    let mut edges: Vec<Digest> = record.parents.iter().filter_map(|parent| parent.digest).collect();
-    let mut late = Vec::new();
-    let bare = record.parents.iter().filter(|parent| parent.digest.is_none());
-    for (at, parent) in bare.enumerate() {
-        match stamp.resolved.get(at) {
-            Some(digests) if !digests.is_empty() => edges.extend(digests),
-            _ => late.push(parent.version.clone()),
-        }
-    }
-    edges.sort();
-    edges.dedup();
-    (edges, late)
 }
 
 fn shown(record: &Record, entity_type: Option<&str>) -> Shown {

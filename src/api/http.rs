@@ -1,0 +1,342 @@
+//! The calls themselves: awc on this thread's runtime, bodies in MessagePack, everything bounded.
+
+use std::time::Duration;
+
+use awc::error::{ConnectError, PayloadError, SendRequestError};
+use awc::http::Method;
+use awc::http::header::{ACCEPT, CONTENT_TYPE};
+use inbetweenies_core::limits::Limits;
+use inbetweenies_core::value::{Budget, Value, decode, decode_msgpack};
+
+use super::error::Refusal;
+use super::{ApiError, Exchange, HubUrl, MSGPACK, Page, Reply, Shown, Status, VersionRow};
+
+/// The largest answer that is read: a page and one change set at their bounds, with what the wire adds to each record.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// Values in one answer; a page of small records has some ten thousand.
+const ANSWER_ELEMENTS_MAX: usize = 4_000_000;
+/// A document of errors, or what stands there instead.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read may take, from request to the last byte.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an exchange may take: its bodies may be large and the radio link poor.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One hub, and the connections to it that are kept open.
+pub struct Hub {
+    url: HubUrl,
+    client: awc::Client,
+    limits: Limits,
+}
+
+impl Hub {
+    /// A hub that has not been asked anything yet. Needs an actix runtime on this thread once it is.
+    pub fn new(url: HubUrl) -> Hub {
+        let connector = awc::Connector::new().timeout(CONNECT_TIMEOUT);
+        let client = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .disable_timeout()
+            .finish();
+        Hub {
+            url,
+            client,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &HubUrl {
+        &self.url
+    }
+
+    /// Its state.
+    pub async fn status(&self) -> Result<Status, ApiError> {
+        let answer = self.get("/api/v2/status").await?;
+        self.read(Status::read(answer))
+    }
+
+    /// One exchange. O(page).
+    pub async fn sync(&self, exchange: &Exchange<'_>) -> Result<Reply, ApiError> {
+        let body = exchange.encode();
+        let (_, answer, bytes) = self
+            .call(Method::POST, "/api/v2/sync", Some(body), SYNC_TIMEOUT)
+            .await?;
+        self.read(Reply::read(answer, bytes, &self.limits))
+    }
+
+    /// An entity, or its tombstone; None if the hub knows nothing of it.
+    pub async fn entity(&self, id: &str) -> Result<Option<Shown>, ApiError> {
+        self.one(&format!("/api/v2/entities/{}", escaped(id))).await
+    }
+
+    /// A relationship, or its tombstone; None if the hub knows nothing of it.
+    pub async fn relationship(&self, id: &str) -> Result<Option<Shown>, ApiError> {
+        self.one(&format!("/api/v2/relationships/{}", escaped(id))).await
+    }
+
+    /// A page of entities, of one type or of all.
+    pub async fn entities(
+        &self,
+        entity_type: Option<&str>,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page, ApiError> {
+        let limit = limit.map(|limit| limit.to_string());
+        let query = [
+            ("type", entity_type),
+            ("cursor", cursor),
+            ("limit", limit.as_deref()),
+        ];
+        let answer = self.get(&with_query("/api/v2/entities", &query)).await?;
+        self.read(Page::read(answer, "entities"))
+    }
+
+    /// A page of relationships: around a thing, of a type, or all.
+    pub async fn relationships(
+        &self,
+        entity: Option<&str>,
+        relationship_type: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Page, ApiError> {
+        let query = [
+            ("entity", entity),
+            ("type", relationship_type),
+            ("cursor", cursor),
+        ];
+        let answer = self.get(&with_query("/api/v2/relationships", &query)).await?;
+        self.read(Page::read(answer, "relationships"))
+    }
+
+    /// Every version of an entity, newest first; None if the hub knows nothing of it.
+    pub async fn history(&self, id: &str) -> Result<Option<Vec<VersionRow>>, ApiError> {
+        let path = format!("/api/v2/entities/{}/history", escaped(id));
+        let versions = match self.get(&path).await {
+            Ok(Value::Map(mut answer)) => match answer.remove("versions") {
+                Some(Value::List(versions)) => Ok(versions),
+                _ => Err("a history has no versions".to_owned()),
+            },
+            Ok(other) => Err(format!("a history is {}, not a map", other.kind())),
+            Err(error) if is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.read(versions.and_then(|rows| rows.into_iter().map(VersionRow::read).collect()))
+            .map(Some)
+    }
+
+    async fn one(&self, path: &str) -> Result<Option<Shown>, ApiError> {
+        match self.get(path).await {
+            Ok(answer) => self.read(Shown::read(answer)).map(Some),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        let (_, answer, _) = self.call(Method::GET, path, None, READ_TIMEOUT).await?;
+        Ok(answer)
+    }
+
+    fn read<T>(&self, read: Result<T, String>) -> Result<T, ApiError> {
+        read.map_err(|detail| ApiError::Malformed {
+            url: self.url.clone(),
+            detail,
+        })
+    }
+
+    /// Status, document and bytes of what answers. A kept connection that broke is replaced once: see the module's
+    /// invariant.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        wait: Duration,
+    ) -> Result<(u16, Value, usize), ApiError> {
+        match self.within(wait, method.clone(), path, body.clone()).await {
+            Err(ApiError::Cut { .. }) => self.within(wait, method, path, body).await,
+            answer => answer,
+        }
+    }
+
+    async fn within(
+        &self,
+        wait: Duration,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, Value, usize), ApiError> {
+        let attempt = self.attempt(method, path, body);
+        match actix_rt::time::timeout(wait, attempt).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ApiError::Timeout {
+                url: self.url.clone(),
+                waited: wait,
+            }),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, Value, usize), ApiError> {
+        let request = self
+            .client
+            .request(method, self.url.with(path))
+            .insert_header((ACCEPT, MSGPACK));
+        let sent = match body {
+            Some(body) => {
+                request
+                    .insert_header((CONTENT_TYPE, MSGPACK))
+                    .send_body(body)
+                    .await
+            }
+            None => request.send().await,
+        };
+        let response = sent.map_err(|error| self.send_error(&error))?;
+        // The whole call is bounded by its caller.
+        let mut response = response.timeout(SYNC_TIMEOUT);
+        let status = response.status().as_u16();
+        let json = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.contains("json"));
+        // A deleted thing is shown with 410 Gone.
+        let good = (200..300).contains(&status) || status == 410;
+        let bytes_max = if good { ANSWER_BYTES_MAX } else { REFUSAL_BYTES_MAX };
+        let bytes = match response.body().limit(bytes_max).await {
+            Ok(bytes) => bytes,
+            Err(PayloadError::Overflow) if good => {
+                let detail = format!("it has more than {bytes_max} bytes");
+                return Err(ApiError::Malformed {
+                    url: self.url.clone(),
+                    detail,
+                });
+            }
+            Err(_) if !good => return Err(self.refused(status, None)),
+            Err(error) => {
+                let detail = error.to_string();
+                return Err(ApiError::Cut {
+                    url: self.url.clone(),
+                    detail,
+                });
+            }
+        };
+        let budget = Budget::new(self.limits.depth_max, ANSWER_ELEMENTS_MAX);
+        let document = if json {
+            decode(&mut serde_json::Deserializer::from_slice(&bytes), &budget)
+        } else {
+            decode_msgpack(&bytes, &budget)
+        };
+        match document {
+            Ok(Value::Map(map)) if good && !is_problem(status, &map) => {
+                Ok((status, Value::Map(map), bytes.len()))
+            }
+            Ok(document) => Err(self.refused(status, Some(document))),
+            Err(error) if good => Err(ApiError::Malformed {
+                url: self.url.clone(),
+                detail: error.detail,
+            }),
+            Err(_) => Err(self.refused(status, None)),
+        }
+    }
+
+    fn refused(&self, status: u16, document: Option<Value>) -> ApiError {
+        let refusal = Box::new(Refusal::read(status, document));
+        ApiError::Refused {
+            url: self.url.clone(),
+            refusal,
+        }
+    }
+
+    fn send_error(&self, error: &SendRequestError) -> ApiError {
+        let (url, detail) = (self.url.clone(), error.to_string());
+        match error {
+            SendRequestError::Connect(ConnectError::Disconnected) => ApiError::Cut { url, detail },
+            SendRequestError::Connect(ConnectError::Timeout) => ApiError::NoHub {
+                url,
+                detail: format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+            },
+            SendRequestError::Connect(ConnectError::Io(error)) => ApiError::NoHub {
+                url,
+                detail: error.to_string(),
+            },
+            SendRequestError::Connect(_) | SendRequestError::Url(_) => ApiError::NoHub { url, detail },
+            SendRequestError::Response(_) | SendRequestError::H2(_) => ApiError::Malformed { url, detail },
+            SendRequestError::Send(error) => ApiError::Cut {
+                url,
+                detail: error.to_string(),
+            },
+            _ => ApiError::Cut { url, detail },
+        }
+    }
+}
+
+/// A 410 may carry the tombstone, or a problem document that says no more than that.
+fn is_problem(status: u16, document: &inbetweenies_core::value::Map) -> bool {
+    status == 410 && !document.contains_key("entity") && !document.contains_key("relationship")
+}
+
+fn is_not_found(error: &ApiError) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.status == 404)
+}
+
+/// Percent-encodes what may not stand in a path or a query (RFC 3986: all but the unreserved).
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn with_query(path: &str, query: &[(&str, Option<&str>)]) -> String {
+    let given: Vec<String> = query
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}={}", escaped((*value)?))))
+        .collect();
+    if given.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", given.join("&"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_any_writer_stand_in_a_path() {
+        assert_eq!(escaped("a/b?c=größe"), "a%2Fb%3Fc%3Dgr%C3%B6%C3%9Fe");
+        assert_eq!(
+            with_query(
+                "/e",
+                &[("type", Some("a b")), ("cursor", None), ("limit", Some("3"))]
+            ),
+            "/e?type=a%20b&limit=3"
+        );
+    }
+
+    #[actix_rt::test]
+    async fn a_port_without_a_hub_says_what_to_do() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        drop(taken);
+        let error = Hub::new(address.to_string().parse().unwrap())
+            .status()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ApiError::NoHub { .. }), "{error:?}");
+        assert!(error.to_string().contains("is it running?"), "{error}");
+    }
+}

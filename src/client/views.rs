@@ -1,0 +1,184 @@
+//! Reading a replica: the views that a hub with the same records would show, with this device's pending edits in them.
+
+use inbetweenies_core::domain::{Manifest, POLICY_ID, is_reserved};
+use inbetweenies_core::id::Id;
+use inbetweenies_core::record::{Kind, Record};
+use inbetweenies_core::view::{Graph, Policy, View, by_rank, view};
+
+use super::house::house;
+use super::replica::Replica;
+
+/// A relationship with its two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Where it starts.
+    pub from: Id,
+    /// Its type.
+    pub relationship_type: String,
+    /// Where it ends.
+    pub to: Id,
+    /// Its view.
+    pub view: View,
+}
+
+/// Why a word names no single thing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// Nothing is called that.
+    #[error(
+        "nothing here is called {0:?}: give an id, the beginning of one, or a name; `sync` fetches what hubs hold"
+    )]
+    Nothing(String),
+    /// Several things are.
+    #[error("{0:?} may be {1}: give the id of the one you mean")]
+    Several(String, String),
+}
+
+/// How many candidates an error names.
+const CANDIDATES_MAX: usize = 5;
+/// The fewest characters of an id that may stand for it.
+const ID_PREFIX_MIN: usize = 4;
+
+impl Replica {
+    /// The home's own rules if they have come, else those that this software brings along. Last write wins, as on hubs.
+    pub fn policy(&self) -> Policy {
+        self.own_policy().unwrap_or_else(|| house().clone())
+    }
+
+    /// The home's own rules, once they have come.
+    pub fn own_policy(&self) -> Option<Policy> {
+        let id = Id::new(POLICY_ID).ok()?;
+        let graph = self.graph(&id);
+        let newest = graph.heads().into_iter().max_by(|a, b| by_rank(a, b))?;
+        let manifest =
+            Manifest::from_content(&newest.sealed.record.content).unwrap_or_else(|_| Manifest::unreadable());
+        Some(Policy {
+            manifest,
+            short: newest.sealed.digest.short(),
+        })
+    }
+
+    /// The versions of one id and how they follow each other.
+    pub fn graph(&self, id: &Id) -> Graph {
+        Graph::build(self.versions(id).map(|held| held.node()))
+    }
+
+    /// What is shown of one id; None if nothing is known of it. O(versions).
+    pub fn view(&self, id: &Id, policy: &Policy) -> Option<View> {
+        view(&self.graph(id), policy)
+    }
+
+    /// Every id's view, in the order of the ids, but for what is the home's own business.
+    pub fn views(&self, policy: &Policy) -> impl Iterator<Item = View> {
+        let reserved = |view: &View| view.record.entity_type().is_some_and(is_reserved);
+        self.ids()
+            .filter_map(|id| self.view(id, policy))
+            .filter(move |view| !reserved(view))
+    }
+
+    /// Entities that are shown, of one type or of all, by (type, id) as hubs list them.
+    pub fn entities(&self, policy: &Policy, entity_type: Option<&str>) -> Vec<View> {
+        let wanted = |view: &View| {
+            !view.record.deleted
+                && view
+                    .record
+                    .entity_type()
+                    .is_some_and(|name| entity_type.is_none_or(|wanted| wanted == name))
+        };
+        let mut entities: Vec<View> = self.views(policy).filter(wanted).collect();
+        entities.sort_by(|a, b| {
+            (a.record.entity_type(), &a.record.id).cmp(&(b.record.entity_type(), &b.record.id))
+        });
+        entities
+    }
+
+    /// Relationships that are shown, by id.
+    pub fn edges(&self, policy: &Policy) -> Vec<Edge> {
+        self.views(policy)
+            .filter(|view| !view.record.deleted)
+            .filter_map(Edge::of)
+            .collect()
+    }
+
+    /// The id that a person means by a word: an id, else the one entity of that name, else the one whose id begins so.
+    pub fn find(&self, word: &str, policy: &Policy) -> Result<Id, NotFound> {
+        let exact = Id::new(word).ok().filter(|id| self.versions(id).next().is_some());
+        if let Some(id) = exact {
+            return Ok(id);
+        }
+        // What is shown goes before what is deleted and still has a history.
+        let (gone, shown): (Vec<View>, Vec<View>) = self.views(policy).partition(|view| view.record.deleted);
+        let begins = |record: &Record| word.len() >= ID_PREFIX_MIN && record.id.as_str().starts_with(word);
+        let among = |views: &[View], meant: &dyn Fn(&Record) -> bool| -> Vec<Record> {
+            views
+                .iter()
+                .filter(|view| meant(&view.record))
+                .map(|view| view.record.clone())
+                .collect()
+        };
+        let found = [&shown, &gone]
+            .into_iter()
+            .flat_map(|views| [among(views, &|record| has_name(record, word)), among(views, &begins)])
+            .find(|found| !found.is_empty())
+            .unwrap_or_default();
+        match &found[..] {
+            [] => Err(NotFound::Nothing(word.to_owned())),
+            [only] => Ok(only.id.clone()),
+            several => {
+                let mut names: Vec<String> = several
+                    .iter()
+                    .take(CANDIDATES_MAX)
+                    .map(label)
+                    .collect();
+                if several.len() > CANDIDATES_MAX {
+                    names.push(format!("{} more", several.len() - CANDIDATES_MAX));
+                }
+                Err(NotFound::Several(word.to_owned(), names.join(", ")))
+            }
+        }
+    }
+}
+
+impl Edge {
+    fn of(view: View) -> Option<Edge> {
+        let Kind::Relationship {
+            from,
+            to,
+            relationship_type,
+        } = &view.record.kind
+        else {
+            return None;
+        };
+        Some(Edge {
+            from: from.clone(),
+            to: to.clone(),
+            relationship_type: relationship_type.clone(),
+            view,
+        })
+    }
+
+    /// Whether it starts or ends there.
+    pub fn touches(&self, id: &Id) -> bool {
+        self.from == *id || self.to == *id
+    }
+}
+
+fn has_name(record: &Record, word: &str) -> bool {
+    match &record.kind {
+        Kind::Entity { name, .. } => name
+            .as_ref()
+            .is_some_and(|name| name.to_lowercase() == word.to_lowercase()),
+        Kind::Relationship { .. } => false,
+    }
+}
+
+/// A thing in a few words: type, id.
+fn label(record: &Record) -> String {
+    let kind = match &record.kind {
+        Kind::Entity { entity_type, .. } => entity_type,
+        Kind::Relationship {
+            relationship_type, ..
+        } => relationship_type,
+    };
+    format!("{kind} {}", record.id)
+}

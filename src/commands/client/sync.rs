@@ -1,0 +1,136 @@
+//! `client sync`, and the push that follows an edit.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::api::{Hub, HubUrl};
+use crate::client::{Options, Replica, Store, Summary, SyncError, sync};
+use crate::commands::say::{self, Failure, count};
+
+/// Pushes and fetches, and tells of it.
+pub async fn run(store: &mut Store, hub: &Hub, json: bool) -> Result<ExitCode, Failure> {
+    let bar = indicatif::ProgressBar::new_spinner();
+    let mut progress = |summary: &Summary| bar.set_message(count(summary.records_received, "record"));
+    let synced = sync(store, hub, Options::default(), &mut progress).await;
+    bar.finish_and_clear();
+    let summary = match synced {
+        Ok(summary) => summary,
+        Err(SyncError::NotYet { done, url }) if done.sets_landed > 0 || !done.refused.is_empty() => {
+            let document = document(&done, store.replica());
+            say::answer(json, &document, &words(&done, hub.url()));
+            return Err(SyncError::NotYet { done, url }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let document = document(&summary, store.replica());
+    say::answer(json, &document, &words(&summary, hub.url()));
+    Ok(code(&summary))
+}
+
+/// Something was refused: the person has to do something.
+pub fn code(summary: &Summary) -> ExitCode {
+    if summary.refused.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What became of an edit after it was on this device's disk.
+pub enum Pushed {
+    /// No hub was named, or --offline was.
+    NotAsked,
+    /// A hub has it, or has refused it.
+    Done(Box<Summary>),
+    /// No hub has it yet, and why.
+    Waiting(String),
+}
+
+/// Sends an edit to the hub, if one is named. That none answers is no failure: the edit is pending.
+pub async fn push(store: &mut Store, url: Option<&HubUrl>) -> Result<Pushed, Failure> {
+    let Some(url) = url else {
+        return Ok(Pushed::NotAsked);
+    };
+    // The person waits and the edit is safe: no second try.
+    let options = Options {
+        retries: 0,
+        ..Options::default()
+    };
+    match sync(store, &Hub::new(url.clone()), options, &mut |_| {}).await {
+        Ok(summary) => Ok(Pushed::Done(Box::new(summary))),
+        // It took the changes; that it is behind concerns only what would have come back.
+        Err(SyncError::NotYet { done, .. }) => Ok(Pushed::Done(done)),
+        Err(error @ (SyncError::Store(_) | SyncError::OtherHome { .. } | SyncError::Unkept { .. })) => {
+            Err(error.into())
+        }
+        Err(error @ (SyncError::Api(_) | SyncError::NoHome { .. } | SyncError::Stalled { .. })) => {
+            Ok(Pushed::Waiting(error.to_string()))
+        }
+    }
+}
+
+/// A sync in words.
+pub fn words(summary: &Summary, url: &HubUrl) -> String {
+    let mut words = format!(
+        "synced with {} ({}): sent {}, received {}",
+        say::clean(&summary.hub),
+        url.host_and_port(),
+        count(summary.records_sent, "record"),
+        count(summary.records_received, "record"),
+    );
+    if summary.requeued > 0 {
+        let again = count(summary.requeued, "record");
+        words += &format!("\n{again} that no hub held any more were sent again");
+    }
+    words + &troubles(summary)
+}
+
+/// What a person should know of a push, a line each.
+pub fn troubles(summary: &Summary) -> String {
+    let mut words = String::new();
+    for id in summary.lost_ids() {
+        words += &format!(
+            "\nlost a conflict: what was written to {0} is kept and is not what readers see; `history {0}` shows it",
+            say::clean(id)
+        );
+    }
+    for row in &summary.refused {
+        let (id, detail, code) = (
+            say::clean(&row.id),
+            say::clean(&row.detail),
+            say::clean(&row.code),
+        );
+        words += &format!("\nrefused: {id}: {detail} ({code}); kept aside, `status` shows it");
+    }
+    words
+}
+
+/// A sync as JSON.
+pub fn document(summary: &Summary, replica: &Replica) -> serde_json::Value {
+    let refused = summary
+        .refused
+        .iter()
+        .map(|row| json!({"id": row.id, "code": row.code, "detail": row.detail}));
+    let conflicts = summary.conflicts.iter().map(|row| {
+        json!({
+            "entity_id": row.id, "local_version": row.local_version, "remote_version": row.remote_version,
+            "resolution_strategy": row.strategy, "resolved_version": row.resolved_version,
+        })
+    });
+    let (clock, checks) = inbetweenies_core::wire::clock_to_wire(replica.clock());
+    json!({
+        "hub": summary.hub,
+        "sets_sent": summary.sets_landed,
+        "records_sent": summary.records_sent,
+        "records_received": summary.records_received,
+        "requests": summary.rounds,
+        "bytes_received": summary.bytes_received,
+        "refused": refused.collect::<Vec<_>>(),
+        "lost": summary.lost_ids(),
+        "conflicts": conflicts.collect::<Vec<_>>(),
+        "pending": replica.pending().count(),
+        "vector_clock": clock,
+        "clock_checks": checks,
+    })
+}
