@@ -13,6 +13,9 @@ use super::values::{HostPort, LogFilter, LogFormat};
 
 /// The least of a time-out or an interval: below it a busy machine would miss it without any fault.
 const TICK: Duration = Duration::millis(10);
+/// The least of a time-out of the HTTP server, whose own clock ticks every 500 ms: below it, requests that came at once
+/// would be refused as late.
+const HEAD_MIN: Duration = Duration::seconds(1);
 
 table! {
     /// Who this hub is to people.
@@ -31,7 +34,7 @@ table! {
             "What peers are told to dial; when empty, the address listened on.";
         connections_max: usize = 1024, within(1, 65_535),
             "Connections open at once; more are kept waiting.";
-        head_timeout: Duration = Duration::seconds(5), within(TICK, Duration::minutes(10)),
+        head_timeout: Duration = Duration::seconds(5), within(HEAD_MIN, Duration::minutes(10)),
             "How long a client may take to send the head of a request.";
         body_timeout: Duration = Duration::seconds(30), within(TICK, Duration::hours(1)),
             "How long a client may take to send the body of a request.";

@@ -297,8 +297,13 @@ async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &[u
     }
 }
 
-/// Serves a link that a peer dialled. Returns when it is gone.
-pub async fn serve(office: Arc<Office>, session: actix_ws::Session, mut stream: actix_ws::MessageStream) {
+/// Serves a link that a peer dialled. Returns when it is gone. `pending` is set back with every frame taken.
+pub async fn serve(
+    office: Arc<Office>,
+    session: actix_ws::Session,
+    mut stream: actix_ws::MessageStream,
+    pending: Arc<AtomicUsize>,
+) {
     let link = office.new_link();
     let writing = office.links.add(link);
     office.post(Mail::Peers(peers::Input::Incoming { link }));
@@ -307,11 +312,15 @@ pub async fn serve(office: Arc<Office>, session: actix_ws::Session, mut stream: 
         Leave::Binary(bytes) => out.binary(bytes).await.is_ok(),
         Leave::Pong(data) => out.pong(&data).await.is_ok(),
     }));
-    read(&office, link, writer, async || match stream.recv().await {
-        Some(Ok(actix_ws::Message::Binary(frame))) => Came::Binary(frame),
-        Some(Ok(actix_ws::Message::Ping(data))) => Came::Ping(data),
-        Some(Ok(actix_ws::Message::Pong(_) | actix_ws::Message::Nop)) => Came::Nothing,
-        Some(Ok(_) | Err(_)) | None => Came::End,
+    read(&office, link, writer, async || {
+        let came = stream.recv().await;
+        pending.store(0, Ordering::Relaxed);
+        match came {
+            Some(Ok(actix_ws::Message::Binary(frame))) => Came::Binary(frame),
+            Some(Ok(actix_ws::Message::Ping(data))) => Came::Ping(data),
+            Some(Ok(actix_ws::Message::Pong(_) | actix_ws::Message::Nop)) => Came::Nothing,
+            Some(Ok(_) | Err(_)) | None => Came::End,
+        }
     })
     .await;
     drop(tokio::time::timeout(LAST_WORDS, session.close(None)).await);

@@ -17,7 +17,7 @@ use inbetweenies_core::reconcile::Reconcile;
 use inbetweenies_core::storage::{self, Storage};
 use inbetweenies_core::store::{Store as _, StoreError};
 use tokio::net::UdpSocket;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::board::Board;
 use super::door;
@@ -196,9 +196,10 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
             "no home yet"
         );
     }
+    let mut stop = StopSignals::listen()?;
     let stopped_early = tokio::select! {
         home = home.wait_for(|home| *home) => home.is_err(),
-        stop = wait_for_stop() => { stop?; true }
+        () = stop.asked() => true,
     };
     if !stopped_early {
         println!(
@@ -206,7 +207,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
             office.board.known().identity.hub_id
         );
         drop(std::io::stdout().flush());
-        wait_for_stop().await?;
+        stop.asked().await;
     }
 
     tracing::info!("stopping");
@@ -287,13 +288,25 @@ async fn receive_datagrams(office: Arc<Office>, socket: Arc<UdpSocket>) {
     }
 }
 
-async fn wait_for_stop() -> Result<(), HubError> {
-    let system = |error: std::io::Error| HubError::System(error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask a hub to stop, heard from one place on: one that comes between two listeners is lost.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<StopSignals, HubError> {
+        let listen = |kind| signal(kind).map_err(|error| HubError::System(error.to_string()));
+        Ok(StopSignals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -8,9 +8,12 @@ use inbetweenies_core::limits::Limits;
 use inbetweenies_core::value::{Budget, Refusal, Value, decode, decode_msgpack};
 use inbetweenies_core::wire::Problem;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Doors;
 
+/// Credit is taken in steps of so many KiB.
+const CREDIT_STEP_KIB: usize = 64;
 const MSGPACK: &str = "application/msgpack";
 const JSON: &str = "application/json";
 
@@ -107,9 +110,26 @@ fn encoded<T: Serialize>(
     }
 }
 
-/// What may be held while a body is in hand.
+/// The credit that a body takes while it is in hand.
+///
+/// It grows with what has come, not with what was announced: a few clients that announce much and send nothing must not
+/// shut the door for the others.
 pub struct Held {
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Held {
+    fn cover(&mut self, doors: &Doors, bytes: usize) -> Result<(), Problem> {
+        let lacking = bytes.div_ceil(1 << 10).saturating_sub(self.permit.num_permits());
+        if lacking > 0 {
+            let more = doors
+                .bodies
+                .clone()
+                .try_acquire_many_owned(lacking.max(CREDIT_STEP_KIB) as u32);
+            self.permit.merge(more.map_err(|_| doors.busy("bodies"))?);
+        }
+        Ok(())
+    }
 }
 
 /// Reads and decodes a body within its bounds of bytes, depth, elements and time.
@@ -124,13 +144,16 @@ pub async fn read(
     if declared.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max));
     }
-    // The credit is taken before the first byte is read; an undeclared length counts as the largest.
-    let kib = (declared.unwrap_or(max) >> 10).max(1) as u32;
-    let credit = doors.bodies.clone().try_acquire_many_owned(kib);
-    let held = Held {
-        _permit: credit.map_err(|_| doors.busy("bodies"))?,
+    // A body that does not fit now is better sent away before it is read.
+    if declared.is_some_and(|bytes| bytes >> 10 > doors.bodies.available_permits()) {
+        return Err(doors.busy("bodies"));
+    }
+    let credit = doors.bodies.clone().try_acquire_owned();
+    let mut held = Held {
+        permit: credit.map_err(|_| doors.busy("bodies"))?,
     };
-    let body = match tokio::time::timeout(doors.body_timeout, collect(payload, max)).await {
+    let collecting = collect(doors, payload, max, &mut held);
+    let body = match tokio::time::timeout(doors.body_timeout, collecting).await {
         Ok(body) => body?,
         Err(_) => {
             let detail = format!("the body did not come within {:?}", doors.body_timeout);
@@ -159,13 +182,19 @@ fn too_large(max: usize) -> Problem {
     Problem::new(413, "Too large", "limit_body", detail)
 }
 
-async fn collect(mut payload: web::Payload, max: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(
+    doors: &Doors,
+    mut payload: web::Payload,
+    max: usize,
+    held: &mut Held,
+) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::bad_request("broken_body", error.to_string()))?;
         if body.len() + chunk.len() > max {
             return Err(too_large(max));
         }
+        held.cover(doors, body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body)

@@ -14,7 +14,10 @@ pub use guard::guard;
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use futures_util::future::ready;
 use inbetweenies_core::store::Snapshot;
 use inbetweenies_core::view::Policy;
 use inbetweenies_core::wire::Problem;
@@ -89,25 +92,49 @@ impl Doors {
 
 /// Every path there is.
 pub fn routes(app: &mut web::ServiceConfig) {
-    app.route("/health", web::get().to(status::health))
-        .route("/metrics", web::get().to(status::metrics))
-        .route("/api/v2/status", web::get().to(status::status))
-        .route("/api/v2/sync", web::post().to(sync::sync))
-        .route("/api/v2/peer", web::get().to(peer::peer))
-        .route("/api/v2/entities", web::get().to(read::entities))
-        .route("/api/v2/entities/{id}", web::get().to(read::entity))
-        .route(
+    let get = |path: &str, route: Route| only(Method::GET, path, route);
+    app.service(get("/health", web::to(status::health)))
+        .service(get("/metrics", web::to(status::metrics)))
+        .service(get("/api/v2/status", web::to(status::status)))
+        .service(only(Method::POST, "/api/v2/sync", web::to(sync::sync)))
+        .service(get("/api/v2/peer", web::to(peer::peer)))
+        .service(get("/api/v2/entities", web::to(read::entities)))
+        .service(get("/api/v2/entities/{id}", web::to(read::entity)))
+        .service(get(
             "/api/v2/entities/{id}/history",
-            web::get().to(read::entity_history),
-        )
-        .route("/api/v2/relationships", web::get().to(read::relationships))
-        .route("/api/v2/relationships/{id}", web::get().to(read::relationship))
-        .route(
+            web::to(read::entity_history),
+        ))
+        .service(get("/api/v2/relationships", web::to(read::relationships)))
+        .service(get("/api/v2/relationships/{id}", web::to(read::relationship)))
+        .service(get(
             "/api/v2/relationships/{id}/history",
-            web::get().to(read::relationship_history),
-        )
-        .route("/api/v2/conflicts", web::get().to(read::conflicts))
+            web::to(read::relationship_history),
+        ))
+        .service(get("/api/v2/conflicts", web::to(read::conflicts)))
         .default_service(web::to(nowhere));
+}
+
+/// A path with the one method that it takes; whoever comes with another is told which.
+fn only(method: Method, path: &str, route: Route) -> Resource {
+    let allowed = method.clone();
+    let other = web::to(move |request: HttpRequest| ready(wrong_method(&request, &allowed)));
+    web::resource(path)
+        .route(route.method(method))
+        .default_service(other)
+}
+
+fn wrong_method(request: &HttpRequest, allowed: &Method) -> HttpResponse {
+    let detail = format!(
+        "{} takes {allowed} alone, not {}",
+        request.path(),
+        request.method()
+    );
+    let problem = Problem::new(405, "Method not allowed", "wrong_method", detail);
+    let mut response = body::problem(request, &problem);
+    if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 async fn nowhere(request: HttpRequest) -> HttpResponse {

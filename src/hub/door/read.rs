@@ -45,6 +45,16 @@ fn query(request: &HttpRequest) -> Result<ListQuery, Problem> {
     Ok(query)
 }
 
+/// For the paths that show one thing, or all there is: a filter there would be ignored.
+fn no_filters(request: &HttpRequest) -> Result<(), Problem> {
+    let query = query(request)?;
+    if query.limit.is_some() || query.r#type.or(query.entity).or(query.cursor).is_some() {
+        let detail = "type, entity, limit and cursor are for lists";
+        return Err(Problem::bad_request("bad_query", detail));
+    }
+    Ok(())
+}
+
 fn id(path: &str) -> Result<Id, Problem> {
     Id::new(path).map_err(|error| Problem::bad_request("bad_id", error.to_string()))
 }
@@ -62,7 +72,7 @@ fn finish<T: Serialize>(request: &HttpRequest, read: Result<T, Problem>) -> Http
 
 async fn one(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
     let read = async {
-        query(&request)?;
+        no_filters(&request)?;
         let id = id(&path)?;
         let found = doors
             .read(move |store, policy| read::one(store, policy, &id, entity))
@@ -139,14 +149,19 @@ pub async fn relationships(request: HttpRequest, doors: web::Data<Doors>) -> Htt
 
 /// `GET /api/v2/conflicts`.
 pub async fn conflicts(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
-    let read = doors
-        .read(|store, policy| read::queue(store, policy, PAGE_MAX))
-        .await;
+    let read = async {
+        no_filters(&request)?;
+        doors
+            .read(|store, policy| read::queue(store, policy, PAGE_MAX))
+            .await
+    };
+    let read = read.await;
     finish(&request, read.map(|conflicts| Conflicts { conflicts }))
 }
 
 async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
     let read = async {
+        no_filters(&request)?;
         let id = id(&path)?;
         let found = doors
             .read(move |store, policy| read::history(store, policy, &id))

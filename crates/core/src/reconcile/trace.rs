@@ -196,7 +196,7 @@ fn at_or_below(
         if last.is_some() || low == 0 {
             return Ok(last);
         }
-        width *= 8;
+        width = width.saturating_mul(8);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Output;
 use super::group::Group;
+use crate::domain::is_reserved;
 use crate::entry::ChangeSet;
 use crate::hash::Digest;
 use crate::id::Id;
@@ -90,11 +91,11 @@ impl Group<'_> {
         {
             return Ok(Some(error));
         }
-        if let Some(entity_type) = record
-            .entity_type()
-            .filter(|name| crate::domain::is_reserved(name))
-        {
-            let detail = format!("entities of type {entity_type} are written by hubs only");
+        // Deleted or not, thing or edge: what is reserved is not even begun by a client.
+        let names = [record.entity_type(), Some(record.id.as_str())];
+        if let Some(name) = names.into_iter().flatten().find(|name| is_reserved(name)) {
+            let detail =
+                format!("{name} is reserved: entities of such types and ids are written by hubs only");
             return Ok(Some(RecordError {
                 code: "reserved_type",
                 detail,

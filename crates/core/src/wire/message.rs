@@ -13,6 +13,7 @@ use crate::id::{Dot, HomeId, HubId, ReplicaId};
 use crate::limits::Limits;
 use crate::record::Record;
 use crate::time::Micros;
+use crate::value::WHOLE_MAX;
 
 /// Who one end of a link is. The first message in each direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +53,10 @@ impl WireClock {
         WireClock(clock.iter().filter_map(point).collect())
     }
 
-    /// Reads it; None if it has more entries than the limit or a replica twice.
+    /// Reads it; None if it has more entries than the limit, a replica twice, or a sequence that no entry can have.
     pub fn read(&self, limits: &Limits) -> Option<Clock> {
-        if self.0.len() > limits.clock_entries_max {
+        let beyond = |(_, sequence, _): &(ReplicaId, u64, Check)| *sequence > WHOLE_MAX as u64;
+        if self.0.len() > limits.clock_entries_max || self.0.iter().any(beyond) {
             return None;
         }
         let clock: Clock = self
@@ -243,5 +245,20 @@ impl Message {
             Message::Pong { .. } => "pong",
             Message::Bye { .. } => "bye",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame carries any 64 bits; a pull from the last of them made the hub count beyond it and end.
+    #[test]
+    fn a_clock_beyond_what_an_entry_can_say_is_refused() {
+        let clock = |sequence| WireClock(vec![(ReplicaId([1; 16]), sequence, Check([2; 8]))]);
+        let last = WHOLE_MAX as u64;
+        assert!(clock(last).read(&Limits::default()).is_some());
+        assert!(clock(last + 1).read(&Limits::default()).is_none());
+        assert!(clock(u64::MAX).read(&Limits::default()).is_none());
     }
 }
