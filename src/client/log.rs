@@ -157,7 +157,8 @@ fn payload_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (len, crc) = (number(4) as usize, number(8));
     let payload = bytes.get(at + HEAD_BYTES..at.checked_add(HEAD_BYTES)?.checked_add(len)?)?;
-    (crc32fast::hash(payload) == crc).then_some(payload)
+    // No frame is empty, and the CRC-32 of nothing is 0: a mark before zeros is a torn append.
+    (len > 0 && crc32fast::hash(payload) == crc).then_some(payload)
 }
 
 fn encode(frame: &Frame) -> Result<Vec<u8>, LogError> {

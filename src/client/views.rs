@@ -118,18 +118,19 @@ impl Replica {
         };
         let found = [&shown, &gone]
             .into_iter()
-            .flat_map(|views| [among(views, &|record| has_name(record, word)), among(views, &begins)])
+            .flat_map(|views| {
+                [
+                    among(views, &|record| has_name(record, word)),
+                    among(views, &begins),
+                ]
+            })
             .find(|found| !found.is_empty())
             .unwrap_or_default();
         match &found[..] {
             [] => Err(NotFound::Nothing(word.to_owned())),
             [only] => Ok(only.id.clone()),
             several => {
-                let mut names: Vec<String> = several
-                    .iter()
-                    .take(CANDIDATES_MAX)
-                    .map(label)
-                    .collect();
+                let mut names: Vec<String> = several.iter().take(CANDIDATES_MAX).map(label).collect();
                 if several.len() > CANDIDATES_MAX {
                     names.push(format!("{} more", several.len() - CANDIDATES_MAX));
                 }
