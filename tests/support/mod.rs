@@ -97,7 +97,10 @@ impl HubProcess {
         let file = OpenOptions::new().create(true).append(true).open(&log);
         let mut command = program();
         command.args(["hub", "--listen", listen, "--config"]);
-        command.arg(self.home.path().join("hub.toml")).arg("--data").arg(self.data());
+        command
+            .arg(self.home.path().join("hub.toml"))
+            .arg("--data")
+            .arg(self.data());
         if init {
             command.arg("--init");
         }
@@ -106,13 +109,23 @@ impl HubProcess {
         self.child = Some(command.spawn().expect("the hub starts"));
         let ready = wait_for("a hub to be ready", || {
             let text = std::fs::read_to_string(&out).unwrap_or_default();
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("its state"));
-            assert!(ended.is_none(), "{} ended: {ended:?}\n{}", self.name, self.log_text());
+            let ended = self
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().expect("its state"));
+            assert!(
+                ended.is_none(),
+                "{} ended: {ended:?}\n{}",
+                self.name,
+                self.log_text()
+            );
             let line = text.lines().find(|line| line.starts_with("ready "));
             line.filter(|_| text.ends_with('\n')).map(str::to_owned)
         });
         let words: Vec<&str> = ready.split_whitespace().collect();
-        let [_, url, id] = words[..] else { panic!("ready line {ready:?}") };
+        let [_, url, id] = words[..] else {
+            panic!("ready line {ready:?}")
+        };
         self.url = url.to_owned();
         self.id = id.strip_prefix("hub=").expect("hub=ID").to_owned();
     }
