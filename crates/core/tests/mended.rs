@@ -1,0 +1,40 @@
+//! Bugs that were, each told once more as the story that showed it.
+
+mod support;
+
+use std::time::Duration;
+
+use inbetweenies_core::id::Version;
+use support::{World, check, device};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// A fork takes an entry's stamps with it: what a hub holds of a record that it accepts anew is what it says then, not
+/// what the fallen entry said. Else the hub that held the fallen branch ordered writers otherwise than all others.
+#[test]
+fn a_record_accepted_anew_after_a_fork_has_one_order_time_everywhere() {
+    for salt in 0..6 {
+        let mut world = World::new(3);
+        world.stop(1);
+        let backup = world.stores[1].clone();
+        world.start(1);
+        world.run(SOON);
+        let nameless = |id: &str| {
+            let mut record = device(id, "02.000001", &[], &[("salt", salt)]);
+            record.version = Version::new("no time in it").unwrap();
+            record
+        };
+        world.push(1, nameless("first"));
+        world.run(SOON);
+        world.kill(1);
+        world.stores[1] = backup;
+        world.unplug(1);
+        world.start(1);
+        world.run(SOON);
+        world.push(1, nameless("second"));
+        world.run(SOON);
+        world.plug(1);
+        world.run(SOON * 12);
+        check::all_alike(&world);
+    }
+}
