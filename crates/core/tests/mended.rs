@@ -38,3 +38,22 @@ fn a_record_accepted_anew_after_a_fork_has_one_order_time_everywhere() {
         check::all_alike(&world);
     }
 }
+
+/// The detector tells the processes of one address apart by the wall clock at their start. When it goes back over a
+/// restart, the peers hold the new process for the dead one; its name must get past the old in a few steps.
+#[test]
+fn a_hub_whose_clock_went_back_over_a_restart_does_not_storm() {
+    let mut world = World::new(3);
+    world.kill(1);
+    world.ahead.insert(1, Duration::from_secs(86_400 * 365));
+    world.start(1);
+    world.run(SOON * 2);
+    world.kill(1);
+    world.ahead.remove(&1);
+    world.run(SOON * 4);
+    let frames = world.frames;
+    world.start(1);
+    world.run(SOON * 4);
+    let said = world.frames - frames;
+    assert!(said < 2_000, "{said} frames");
+}

@@ -155,11 +155,20 @@ impl World {
         }
     }
 
+    fn now_at(&self, at: usize) -> Now {
+        let now = self.clock_now();
+        let ahead = self.ahead.get(&at).copied().unwrap_or_default();
+        Now {
+            wall: now.wall.plus(ahead),
+            ..now
+        }
+    }
+
     /// Starts a hub on what its disk holds.
     pub fn start(&mut self, at: usize) {
         self.boots += 1;
         let store = self.stores[at].clone();
-        let now = self.clock_now();
+        let now = self.now_at(at);
         let address = address(at).parse().ok();
         let settings = storage::Settings {
             name: format!("hub{at}"),
@@ -344,8 +353,7 @@ impl World {
     where
         M::Output: Route,
     {
-        let mut now = self.clock_now();
-        now.wall = now.wall.plus(self.ahead.get(&at).copied().unwrap_or_default());
+        let now = self.now_at(at);
         let Some(hub) = &mut self.hubs[at] else { return };
         let snapshot = hub.store.snapshot();
         let mut outputs = Vec::new();
