@@ -39,6 +39,39 @@ fn a_record_accepted_anew_after_a_fork_has_one_order_time_everywhere() {
     }
 }
 
+/// A hub that gives a branch up must have the other in hand. Else, with the only holder of the other gone for ever, it
+/// holds neither, takes the fallen one back from nobody, and never hears again from whoever still writes on it.
+#[test]
+fn a_branch_is_given_up_only_for_one_that_is_in_hand() {
+    for salt in 0..6 {
+        let mut world = World::new(3);
+        world.stop(1);
+        let backup = world.stores[1].clone();
+        world.start(1);
+        world.run(SOON * 2);
+        world.push(1, device("first", "02.000001", &[], &[("salt", salt)]));
+        world.run(SOON);
+        world.unplug(0);
+        world.push(1, device("more", "02.000001", &[], &[("salt", salt)]));
+        world.run(SOON);
+        world.unplug(2);
+        world.kill(1);
+        // Restored, it writes another branch, of which hub 0 hears and no more.
+        world.stores[1] = backup;
+        world.start(1);
+        world.push(1, device("second", "02.000001", &[], &[("salt", salt)]));
+        world.lose = Some((0, "page"));
+        world.plug(0);
+        world.run(SOON);
+        world.kill(1);
+        world.lose = None;
+        world.plug(2);
+        world.run(SOON * 12);
+        check::all_alike(&world);
+        assert!(world.shown(0, "more").is_some(), "salt {salt}");
+    }
+}
+
 /// The detector tells the processes of one address apart by the wall clock at their start. When it goes back over a
 /// restart, the peers hold the new process for the dead one; its name must get past the old in a few steps.
 #[test]

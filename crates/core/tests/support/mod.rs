@@ -65,6 +65,8 @@ pub struct World {
     pub chance: Option<Rng>,
     /// The next commit of this hub is its last: power fails in the middle of it.
     pub crash: Option<(usize, Crash)>,
+    /// Messages of this name to this hub are lost.
+    pub lose: Option<(usize, &'static str)>,
     /// How far a hub's wall clock is ahead.
     pub ahead: BTreeMap<usize, Duration>,
 }
@@ -141,6 +143,7 @@ impl World {
             bytes: 0,
             chance: None,
             crash: None,
+            lose: None,
             ahead: BTreeMap::new(),
         };
         (0..count).for_each(|at| world.start(at));
@@ -388,7 +391,9 @@ impl World {
                     self.frames += 1;
                     self.bytes += frame.len();
                     let assembler = self.assemblers.entry((to, other)).or_default();
-                    if let Some(message) = assembler.take(&frame, &self.limits).unwrap() {
+                    if let Some(message) = assembler.take(&frame, &self.limits).unwrap()
+                        && self.lose != Some((to, message.name()))
+                    {
                         self.post(to, deliver(other, message));
                     }
                 }
