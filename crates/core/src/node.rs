@@ -206,16 +206,8 @@ impl Route for reconcile::Output {
             }
             Output::Apply { link, bundles } => post(Mail::Storage(storage::Input::Apply { link, bundles })),
             Output::Accept { ticket, sets } => post(Mail::Storage(storage::Input::Accept { ticket, sets })),
-            Output::Fork {
-                replica,
-                common,
-                theirs,
-            } => {
-                post(Mail::Storage(storage::Input::Fork {
-                    replica,
-                    common,
-                    theirs,
-                }));
+            Output::Fork { replica, common } => {
+                post(Mail::Storage(storage::Input::Fork { replica, common }));
             }
             Output::Judge { ticket, landed } => {
                 post(Mail::Conflict(conflict::Input::Judge { ticket, landed }))

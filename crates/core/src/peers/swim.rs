@@ -27,15 +27,25 @@ const ANNOUNCE: Duration = Duration::from_secs(5);
 pub(super) struct Node {
     address: SocketAddr,
     hub: [u8; 16],
+    /// The wall clock when the process started, and leaps beyond it.
     generation: u64,
+    /// How often this process was held for dead.
+    renewals: u8,
 }
+
+/// The longest leap: 71 years of microseconds, of which there is room for some eight thousand.
+const LEAP_BITS_MAX: u8 = 51;
 
 impl foca::Identity for Node {
     type Addr = SocketAddr;
 
+    /// Each leap is twice the last: an earlier process of this address may have had a clock far ahead of ours, and is
+    /// passed in a few dozen steps, each of which costs every hub a message.
     fn renew(&self) -> Option<Node> {
+        let leap = 1 << self.renewals.min(LEAP_BITS_MAX);
         Some(Node {
-            generation: self.generation + 1,
+            generation: self.generation.saturating_add(leap),
+            renewals: self.renewals.saturating_add(1),
             ..self.clone()
         })
     }
@@ -45,7 +55,7 @@ impl foca::Identity for Node {
     }
 
     fn win_addr_conflict(&self, other: &Node) -> bool {
-        (self.generation, self.hub) > (other.generation, other.hub)
+        (self.generation, self.renewals, self.hub) > (other.generation, other.renewals, other.hub)
     }
 }
 
@@ -82,6 +92,7 @@ impl Swim {
             address,
             hub: *hub_id.0.as_bytes(),
             generation: now.wall.0,
+            renewals: 0,
         };
         let config = Config {
             probe_period: settings.probe_period,
@@ -140,6 +151,7 @@ impl Swim {
             address,
             hub: *hub_id.0.as_bytes(),
             generation: 0,
+            renewals: 0,
         };
         self.run(now, |foca, wanted| drop(foca.announce(node, wanted)));
     }
@@ -183,6 +195,7 @@ impl Peers {
                         address,
                         hub: [0; 16],
                         generation: 0,
+                        renewals: 0,
                     };
                     swim.run(now, |foca, wanted| drop(foca.announce(seed, wanted)));
                 }

@@ -19,7 +19,7 @@ pub use client::{Start, client_start};
 pub use page::{Emitted, Filter, PageOf, page};
 use peer::{Peer, Pull};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Point};
 use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
 use crate::id::ReplicaId;
@@ -129,14 +129,12 @@ pub enum Output {
         /// What to take.
         sets: Vec<ChangeSet>,
     },
-    /// For storage: two branches part.
+    /// For storage: a peer's branch parts from ours, and ours stands.
     Fork {
         /// Whose log.
         replica: ReplicaId,
         /// Above which sequence.
         common: u64,
-        /// The first hash of the other branch.
-        theirs: Digest,
     },
     /// For conflict: what did these records meet?
     Judge {
@@ -197,7 +195,10 @@ pub struct Reconcile {
     peers: BTreeMap<Link, Peer>,
     pull: Option<Pull>,
     rounds: u64,
-    traces: BTreeMap<ReplicaId, trace::Trace>,
+    /// At most one for each log of each peer.
+    traces: BTreeMap<(Link, ReplicaId), trace::Trace>,
+    /// Found by traces: from where a peer's branch is to be asked for, since it stands and ours does not.
+    partings: BTreeMap<(Link, ReplicaId), Point>,
     pending: BTreeMap<Ticket, Pending>,
     /// Where the next fan-out starts, so that the same few are not always first.
     turn: usize,
@@ -216,6 +217,7 @@ impl Reconcile {
             pull: None,
             rounds: 0,
             traces: BTreeMap::new(),
+            partings: BTreeMap::new(),
             pending: BTreeMap::new(),
             turn: 0,
         }
@@ -245,6 +247,7 @@ impl Reconcile {
                 links,
             } => {
                 self.heard_chain(store, link, replica, above, &links, out)?;
+                self.maybe_pull(now, out);
             }
             Message::Hello(_)
             | Message::Swim { .. }

@@ -104,7 +104,8 @@ impl Reconcile {
 
     pub(super) fn link_down(&mut self, link: Link) {
         self.peers.remove(&link);
-        self.traces.retain(|_, trace| trace.link != link);
+        self.traces.retain(|(of, _), _| *of != link);
+        self.partings.retain(|(of, _), _| *of != link);
         if self.pull.as_ref().is_some_and(|pull| pull.link == link) {
             self.pull = None; // what was on its way is asked for again, from the clock reached
         }
@@ -144,36 +145,42 @@ impl Reconcile {
         if self.pull.is_some() || !self.has_home {
             return;
         }
-        let useful = |clock: &Clock| {
+        if let Some(((link, replica), point)) = self.partings.pop_first() {
+            let mut from = self.arriving.clone();
+            from.set(replica, point.sequence, point.check);
+            return self.pull_from(now, link, from, out);
+        }
+        let useful = |link: &Link, clock: &Clock| {
             clock.iter().any(|(replica, point)| {
-                !self.traces.contains_key(replica) && self.arriving.sequence(replica) < point.sequence
+                !self.traces.contains_key(&(*link, *replica))
+                    && self.arriving.sequence(replica) < point.sequence
             })
         };
         let ready = self
             .peers
             .iter()
-            .filter(|(_, p)| p.ready && p.stalled_until <= now.mono && useful(&p.clock));
+            .filter(|(link, p)| p.ready && p.stalled_until <= now.mono && useful(link, &p.clock));
         let Some((link, _)) = ready.min_by_key(|(link, _)| (link.0 as usize).wrapping_sub(self.turn)) else {
             return;
         };
-        let link = *link;
+        self.pull_from(now, *link, self.arriving.clone(), out);
+    }
+
+    fn pull_from(&mut self, now: Now, link: Link, from: Clock, out: &mut Vec<Output>) {
         self.rounds += 1;
+        let message = Message::Pull {
+            round: self.rounds,
+            clock: WireClock::of(&from),
+        };
         self.pull = Some(Pull {
             link,
             round: self.rounds,
             deadline: now.mono + PULL_TIMEOUT,
-            projected: self.arriving.clone(),
+            projected: from,
             landing: 0,
             waiting: true,
         });
-        let clock = WireClock::of(&self.arriving);
-        out.push(Output::Send {
-            link,
-            message: Message::Pull {
-                round: self.rounds,
-                clock,
-            },
-        });
+        out.push(Output::Send { link, message });
     }
 
     /// Hands a peer's entries to storage; until they are durable they count as arriving, and nobody is asked for them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Output, Reconcile};
-use crate::clock::Clock;
+use crate::clock::{Clock, Point};
 use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
 use crate::machine::Link;
@@ -15,7 +15,6 @@ const LINKS_MAX: usize = 256;
 
 /// One search under way.
 pub(super) struct Trace {
-    pub link: Link,
     /// What was asked for.
     above: u64,
     /// How far back the next question goes, if the two still differ there.
@@ -62,18 +61,11 @@ impl Reconcile {
 
     /// Starts looking for the place where ours and the peer's branch of `replica` part.
     pub(super) fn trace(&mut self, link: Link, replica: ReplicaId, out: &mut Vec<Output>) {
-        if self.traces.contains_key(&replica) {
+        if !self.peers.contains_key(&link) || self.traces.contains_key(&(link, replica)) {
             return;
         }
         let above = self.clock.sequence(&replica).saturating_sub(1);
-        self.traces.insert(
-            replica,
-            Trace {
-                link,
-                above,
-                step: 16,
-            },
-        );
+        self.traces.insert((link, replica), Trace { above, step: 16 });
         out.push(Output::Send {
             link,
             message: Message::Trace { replica, above },
@@ -89,10 +81,10 @@ impl Reconcile {
         links: &[(Dot, Digest)],
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let Some(mut trace) = self.traces.remove(&replica) else {
+        let Some(mut trace) = self.traces.remove(&(link, replica)) else {
             return Ok(());
         };
-        if trace.link != link || trace.above != above || links.iter().any(|(dot, _)| dot.replica != replica) {
+        if trace.above != above || links.iter().any(|(dot, _)| dot.replica != replica) {
             return Ok(());
         }
         // The first link stands at or below `above`: the ground to compare on. Without one the chain begins above.
@@ -114,7 +106,7 @@ impl Reconcile {
                     above: trace.above,
                 },
             });
-            self.traces.insert(replica, trace);
+            self.traces.insert((link, replica), trace);
             return Ok(());
         }
         let mut common = low;
@@ -122,12 +114,14 @@ impl Reconcile {
             match ours.get(&dot.sequence) {
                 Some(ours) if ours == hash => common = dot.sequence,
                 _ => {
-                    if ours.range(common + 1..).next().is_some() {
-                        out.push(Output::Fork {
-                            replica,
-                            common,
-                            theirs: *hash,
-                        });
+                    match ours.range(common + 1..).next() {
+                        Some((_, first)) if first < hash => out.push(Output::Fork { replica, common }),
+                        Some(_) => {
+                            let check = ours.get(&common).map(Digest::check);
+                            let sequence = common;
+                            self.partings.insert((link, replica), Point { sequence, check });
+                        }
+                        None => {} // ours is a part of theirs: no fork
                     }
                     return Ok(());
                 }
@@ -142,7 +136,7 @@ impl Reconcile {
                     above: common,
                 },
             });
-            self.traces.insert(replica, trace);
+            self.traces.insert((link, replica), trace);
         }
         Ok(())
     }

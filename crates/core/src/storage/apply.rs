@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fork::Parting;
 use super::group::Group;
 use super::{Event, Output};
 use crate::entry::Bundle;
@@ -29,25 +30,43 @@ impl Group<'_> {
     /// Takes what fits. What comes early is dropped, and `gap` says so: it is asked for again from the clock.
     pub fn apply_all(&mut self, link: Link, bundles: Vec<Bundle>) -> Result<(), StoreError> {
         let (mut applied, mut gap, mut forks) = (0, false, BTreeSet::new());
+        let mut fallen = BTreeSet::new();
         for bundle in bundles {
             let replica = bundle.entry.dot.replica;
-            match self.place(&bundle)? {
-                _ if forks.contains(&replica) => {}
-                Place::Held | Place::Dead => {}
-                Place::Early => gap = true,
-                Place::Parted => drop(forks.insert(replica)),
-                Place::Next => {
-                    if self.is_foreign(&bundle) {
+            if forks.contains(&replica) || fallen.contains(&replica) {
+                continue;
+            }
+            let place = self.place(&bundle)?;
+            match place {
+                Place::Held | Place::Dead => continue,
+                Place::Early => {
+                    gap = true;
+                    continue;
+                }
+                Place::Next | Place::Parted => {}
+            }
+            if self.is_foreign(&bundle) {
+                continue;
+            }
+            if place == Place::Parted {
+                match self.settle_fork(&bundle)? {
+                    Parting::Theirs => {}
+                    Parting::Ours => {
+                        fallen.insert(replica);
                         continue;
                     }
-                    self.watch_own_log(replica)?;
-                    for (sealed, stamp) in bundle.records.iter().zip(&bundle.entry.stamps) {
-                        self.insert(sealed, bundle.entry.dot, stamp)?;
+                    Parting::Below => {
+                        forks.insert(replica);
+                        continue;
                     }
-                    self.append(bundle, Some(link));
-                    applied += 1;
                 }
             }
+            self.watch_own_log(replica)?;
+            for (sealed, stamp) in bundle.records.iter().zip(&bundle.entry.stamps) {
+                self.insert(sealed, bundle.entry.dot, stamp)?;
+            }
+            self.append(bundle, Some(link));
+            applied += 1;
         }
         let forks: Vec<ReplicaId> = forks.into_iter().collect();
         self.follow.push(Output::Applied {

@@ -2,13 +2,16 @@
 //!
 //! The branch whose first entry has the larger hash gives way: its entries are set aside as evidence, and what is
 //! known under no surviving dot is accepted anew. Nothing is lost; nothing is decided twice.
+//!
+//! Invariant: a branch is set aside in the commit that takes in the first entry of the one that stands. Whoever gave a
+//! branch up can so show the other by its clock, and all others find the fork there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Event;
 use super::group::Group;
-use crate::entry::{ChangeSet, Entry, Sealed, Stamp};
+use crate::entry::{Bundle, ChangeSet, Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::node;
@@ -17,47 +20,56 @@ use crate::store::{
     log_end, log_key, read_id, read_log, read_record, record_key,
 };
 
+/// What became of an entry that hangs on another chain than ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// What lies before it is not in our chain either: the place where the branches part must be found first.
+    Below,
+    /// Our branch stands.
+    Ours,
+    /// Ours is set aside, and the entry is the next one.
+    Theirs,
+}
+
 impl Group<'_> {
-    /// Settles a fork of `replica` whose branches part above `common`; `theirs` is the other branch's first hash.
-    pub fn fork(&mut self, replica: ReplicaId, common: u64, theirs: Digest) -> Result<(), StoreError> {
+    /// Settles a fork with the first entry of the other branch in hand.
+    pub fn settle_fork(&mut self, other: &Bundle) -> Result<Parting, StoreError> {
+        let replica = other.entry.dot.replica;
         let Some(tip) = self.state.tips.get(&replica).cloned() else {
-            return Ok(());
+            return Ok(Parting::Below);
         };
-        let ours = self.branch(replica, common)?;
-        let Some((_, first)) = ours.first() else {
-            return Ok(());
-        }; // ours is a part of theirs: no fork
-        if first.hash <= theirs {
-            // Theirs gives way (or is this very branch): whoever holds it will set it aside.
-            if first.hash < theirs {
-                self.event(Event::Fork {
-                    replica,
-                    common,
-                    yielded: false,
-                    accepted_anew: 0,
-                });
-            }
-            return Ok(());
-        }
-        let base = match common {
-            0 => None,
-            sequence => match read_log(&self.overlay, Dot { replica, sequence })? {
-                Some(row) => Some(ReplicaRow {
+        let (common, base) = match other.entry.prev {
+            None => (0, None),
+            Some((sequence, hash)) => match read_log(&self.overlay, Dot { replica, sequence })? {
+                Some(row) if row.hash == hash => (
                     sequence,
-                    hash: row.hash,
-                    ..tip
-                }),
-                None => return Ok(()), // the other end erred about the common entry: it will be traced again
+                    Some(ReplicaRow {
+                        sequence,
+                        hash,
+                        ..tip
+                    }),
+                ),
+                _ => return Ok(Parting::Below),
             },
         };
+        match self.branch(replica, common, 1)?.first() {
+            None => return Ok(Parting::Below),
+            Some((_, first)) if first.hash <= other.hash => {
+                self.stands(replica, common);
+                return Ok(Parting::Ours);
+            }
+            Some(_) => {}
+        }
+        let ours = self.branch(replica, common, usize::MAX)?;
         let own = self.state.meta.replica == Some(replica);
         let mut orphans = Vec::new();
         for (dot, row) in &ours {
             orphans.push(self.set_aside(*dot, row)?);
         }
         self.put_tip(replica, base);
-        // The set-back clock is news: peers must not think that we hold the branch.
-        self.meta_touched = true;
+        // What fell is not gossiped any more, whenever it was written.
+        self.bundles
+            .retain(|(bundle, _)| bundle.entry.dot.replica != replica || bundle.entry.dot.sequence <= common);
         if own {
             self.new_life("another store wrote under this replica, and its branch stands")?;
         }
@@ -75,11 +87,21 @@ impl Group<'_> {
             yielded: true,
             accepted_anew,
         });
-        Ok(())
+        Ok(Parting::Theirs)
     }
 
-    /// The entries above `common`, in the order of their chain.
-    fn branch(&self, replica: ReplicaId, common: u64) -> Result<Vec<(Dot, LogRow)>, StoreError> {
+    /// Our branch of a replica stands: whoever holds the other sets it aside.
+    pub fn stands(&mut self, replica: ReplicaId, common: u64) {
+        self.event(Event::Fork {
+            replica,
+            common,
+            yielded: false,
+            accepted_anew: 0,
+        });
+    }
+
+    /// The first entries above `common`, in the order of their chain.
+    fn branch(&self, replica: ReplicaId, common: u64, max: usize) -> Result<Vec<(Dot, LogRow)>, StoreError> {
         let from = log_key(Dot {
             replica,
             sequence: common + 1,
@@ -105,7 +127,7 @@ impl Group<'_> {
                         });
                     }
                 }
-                failed.is_none()
+                failed.is_none() && rows.len() < max
             },
         )?;
         failed.map_or(Ok(rows), Err)

@@ -31,12 +31,17 @@ impl Group<'_> {
         self.members_touched |= record.entity_type() == Some(MEMBER);
         if let Some(mut row) = known {
             let before = (row.order_time, row.edges.clone(), row.late.clone());
-            row.order_time = row.order_time.min(stamp.order_time);
+            if row.dots.is_empty() {
+                // Its entries fell with a branch, and their stamps with them: nobody else will ever hold those.
+                (row.order_time, row.edges, row.late) = (stamp.order_time, edges, late);
+            } else {
+                row.order_time = row.order_time.min(stamp.order_time);
+                row.edges.extend(edges);
+                row.edges.sort();
+                row.edges.dedup();
+                row.late.extend(late);
+            }
             row.dots.push(dot);
-            row.edges.extend(edges);
-            row.edges.sort();
-            row.edges.dedup();
-            row.late.extend(late);
             row.late.sort();
             row.late.dedup();
             self.overlay

@@ -25,7 +25,6 @@ use state::State;
 
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
-use crate::hash::Digest;
 use crate::id::{Dot, HomeId, ReplicaId};
 use crate::machine::{Identity, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
@@ -54,14 +53,12 @@ pub enum Input {
         /// The home of the first seed reached.
         home_id: HomeId,
     },
-    /// Two branches of one replica part above `common`.
+    /// A peer holds another branch of one replica; the branch held here stands.
     Fork {
         /// Whose log.
         replica: ReplicaId,
         /// The last sequence that both branches hold; 0 if none.
         common: u64,
-        /// The hash of the other branch's first entry.
-        theirs: Digest,
     },
     /// Another live hub writes under this hub's replica: begin a new life.
     Twin,
@@ -260,11 +257,7 @@ impl Storage {
                 Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
                 Input::Join { home_id } => group.join(home_id)?,
-                Input::Fork {
-                    replica,
-                    common,
-                    theirs,
-                } => group.fork(replica, common, theirs)?,
+                Input::Fork { replica, common } => group.stands(replica, common),
                 Input::Twin => group.leave_the_name_to_the_twin()?,
                 Input::Committed { .. } => {}
                 Input::Stop => stop = true,

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 #![allow(missing_docs, reason = "a test's own helper")]
 
+pub mod check;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +20,9 @@ use inbetweenies_core::node::{Effect, Mail, Notice, Route, deliver};
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
 use inbetweenies_core::record::{Kind, Parent, Record};
+use inbetweenies_core::rng::Rng;
 use inbetweenies_core::storage::{self, Event, Storage};
-use inbetweenies_core::store::{MemoryStore, Store};
+use inbetweenies_core::store::{Commit, MemoryStore, Store};
 use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::value::{Map, Value};
 use inbetweenies_core::view::Policy;
@@ -58,6 +61,23 @@ pub struct World {
     pub limits: Limits,
     pub frames: usize,
     pub bytes: usize,
+    /// Which hub's mail is handled next: by chance, or else the first's.
+    pub chance: Option<Rng>,
+    /// The next commit of this hub is its last: power fails in the middle of it.
+    pub crash: Option<(usize, Crash)>,
+    /// Messages of this name to this hub are lost.
+    pub lose: Option<(usize, &'static str)>,
+    /// How far a hub's wall clock is ahead.
+    pub ahead: BTreeMap<usize, Duration>,
+}
+
+/// How far a commit gets before the power fails.
+#[derive(Debug, Clone, Copy)]
+pub enum Crash {
+    Before,
+    AfterTheMark,
+    AfterTheBatch,
+    AfterTheNote,
 }
 
 const START: u64 = 1_781_516_462_000_000;
@@ -67,15 +87,16 @@ pub fn address(at: usize) -> String {
 }
 
 pub fn manifest() -> Map {
-    let types = |names: &[&str]| {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let types = |names: &[(&str, &str)]| {
+        let rule = |strategy| Value::Map(Map::from([("strategy".to_owned(), text(strategy))]));
         Value::Map(
             names
                 .iter()
-                .map(|name| ((*name).to_owned(), Value::Map(Map::new())))
+                .map(|(name, strategy)| ((*name).to_owned(), rule(strategy)))
                 .collect(),
         )
     };
-    let text = |text: &str| Value::Text(text.to_owned());
     let single = Value::Map(Map::from([
         ("from".to_owned(), Value::List(vec![text("device")])),
         ("to".to_owned(), Value::List(vec![text("room")])),
@@ -86,10 +107,20 @@ pub fn manifest() -> Map {
             "domain".to_owned(),
             Value::Map(Map::from([("name".to_owned(), text("house"))])),
         ),
-        ("entity".to_owned(), types(&["device", "room", "note"])),
+        (
+            "entity".to_owned(),
+            types(&[
+                ("device", "merge"),
+                ("room", "manual"),
+                ("note", "last_write_wins"),
+            ]),
+        ),
         (
             "relationship".to_owned(),
-            Value::Map(Map::from([("located_in".to_owned(), single)])),
+            Value::Map(Map::from([
+                ("located_in".to_owned(), single),
+                ("connects_to".to_owned(), Value::Map(Map::new())),
+            ])),
         ),
     ])
 }
@@ -110,6 +141,10 @@ impl World {
             limits: Limits::default(),
             frames: 0,
             bytes: 0,
+            chance: None,
+            crash: None,
+            lose: None,
+            ahead: BTreeMap::new(),
         };
         (0..count).for_each(|at| world.start(at));
         world.run(Duration::from_secs(10));
@@ -123,11 +158,20 @@ impl World {
         }
     }
 
+    fn now_at(&self, at: usize) -> Now {
+        let now = self.clock_now();
+        let ahead = self.ahead.get(&at).copied().unwrap_or_default();
+        Now {
+            wall: now.wall.plus(ahead),
+            ..now
+        }
+    }
+
     /// Starts a hub on what its disk holds.
     pub fn start(&mut self, at: usize) {
         self.boots += 1;
         let store = self.stores[at].clone();
-        let now = self.clock_now();
+        let now = self.now_at(at);
         let address = address(at).parse().ok();
         let settings = storage::Settings {
             name: format!("hub{at}"),
@@ -268,9 +312,7 @@ impl World {
 
     fn settle(&mut self) {
         let mut steps = 0;
-        while let Some(at) =
-            (0..self.hubs.len()).find(|at| self.hubs[*at].as_ref().is_some_and(|h| !h.mail.is_empty()))
-        {
+        while let Some(at) = self.next_with_mail() {
             steps += 1;
             assert!(steps < 1_000_000, "the mesh does not come to rest");
             let mail = self.hubs[at].as_mut().and_then(|hub| hub.mail.pop_front());
@@ -280,6 +322,17 @@ impl World {
                 Some(Mail::Peers(input)) => self.step_peers(at, vec![input]),
                 Some(Mail::Conflict(input)) => self.step_conflict(at, vec![input]),
                 None => {}
+            }
+        }
+    }
+
+    fn next_with_mail(&mut self) -> Option<usize> {
+        let with_mail = |at: &usize| self.hubs[*at].as_ref().is_some_and(|hub| !hub.mail.is_empty());
+        match &mut self.chance {
+            None => (0..self.hubs.len()).find(with_mail),
+            Some(chance) => {
+                let waiting: Vec<usize> = (0..self.hubs.len()).filter(with_mail).collect();
+                (!waiting.is_empty()).then(|| waiting[chance.below(waiting.len())])
             }
         }
     }
@@ -304,7 +357,7 @@ impl World {
     where
         M::Output: Route,
     {
-        let now = self.clock_now();
+        let now = self.now_at(at);
         let Some(hub) = &mut self.hubs[at] else { return };
         let snapshot = hub.store.snapshot();
         let mut outputs = Vec::new();
@@ -322,6 +375,9 @@ impl World {
         match effect {
             Effect::Post(mail) => hub.mail.push_back(mail),
             Effect::Commit(commit) => {
+                if let Some((_, crash)) = self.crash.take_if(|(of, _)| *of == at) {
+                    return self.fail_power(at, commit, crash);
+                }
                 hub.store.commit(&commit).unwrap();
                 hub.mail.push_back(Mail::Storage(storage::Input::Committed {
                     number: commit.number,
@@ -336,7 +392,9 @@ impl World {
                     self.frames += 1;
                     self.bytes += frame.len();
                     let assembler = self.assemblers.entry((to, other)).or_default();
-                    if let Some(message) = assembler.take(&frame, &self.limits).unwrap() {
+                    if let Some(message) = assembler.take(&frame, &self.limits).unwrap()
+                        && self.lose != Some((to, message.name()))
+                    {
                         self.post(to, deliver(other, message));
                     }
                 }
@@ -371,6 +429,24 @@ impl World {
         }
     }
 
+    fn fail_power(&mut self, at: usize, mut commit: Commit, crash: Crash) {
+        match crash {
+            Crash::Before => commit = Commit::default(),
+            Crash::AfterTheMark => {
+                commit = Commit {
+                    high_water: commit.high_water,
+                    ..Commit::default()
+                }
+            }
+            Crash::AfterTheBatch => commit.note = None,
+            Crash::AfterTheNote => {}
+        }
+        if let Some(hub) = &mut self.hubs[at] {
+            hub.store.commit(&commit).unwrap();
+        }
+        self.kill(at);
+    }
+
     /// One sync exchange, answered before time goes on.
     pub fn sync(
         &mut self,
@@ -378,6 +454,16 @@ impl World {
         clock: Clock,
         sets: Vec<ChangeSet>,
     ) -> Result<Box<SyncResponse>, Problem> {
+        self.try_sync(at, clock, sets).expect("an answer")
+    }
+
+    /// The same; None if the hub died over it.
+    pub fn try_sync(
+        &mut self,
+        at: usize,
+        clock: Clock,
+        sets: Vec<ChangeSet>,
+    ) -> Option<Result<Box<SyncResponse>, Problem>> {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let request = SyncRequest {
@@ -401,12 +487,7 @@ impl World {
             }),
         );
         self.settle();
-        self.hubs[at]
-            .as_mut()
-            .unwrap()
-            .replies
-            .remove(&ticket)
-            .expect("an answer")
+        self.hubs[at].as_mut()?.replies.remove(&ticket)
     }
 
     pub fn push(&mut self, at: usize, record: Record) -> Box<SyncResponse> {
