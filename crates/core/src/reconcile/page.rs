@@ -176,7 +176,7 @@ fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError
     let mut readers = Vec::new();
     store.scan(Family::Replicas, &[], None, &mut |key, _| {
         if let Ok(replica) = key.try_into().map(ReplicaId) {
-            let from = from.sequence(&replica) + 1;
+            let from = from.sequence(&replica).saturating_add(1);
             readers.push(Reader {
                 replica,
                 from,

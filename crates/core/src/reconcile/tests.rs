@@ -341,3 +341,53 @@ fn a_quiet_peer_is_told_the_clock_now_and_then_and_no_more() {
     }
     assert!((9..=13).contains(&told), "{told} clocks in five quiet minutes");
 }
+
+#[test]
+fn sequences_that_no_log_has_are_answered_like_any_other() {
+    let mut room = room();
+    let inputs = vec![
+        Input::LinkUp {
+            link: Link(1),
+            clock: Clock::new(),
+        },
+        Input::Message {
+            link: Link(1),
+            message: Message::Trace {
+                replica: PEER,
+                above: u64::MAX,
+            },
+        },
+        Input::Message {
+            link: Link(1),
+            message: Message::Pull {
+                round: 1,
+                clock: WireClock(vec![(PEER, u64::MAX, Check([0; 8]))]),
+            },
+        },
+    ];
+    let mut store = crate::store::MemoryStore::default();
+    let row = crate::store::ReplicaRow {
+        hub_id: HubId(Uuid::from_u128(9)),
+        life: 1,
+        sequence: 3,
+        hash: Digest([3; 32]),
+    };
+    let write = (
+        crate::store::Family::Replicas,
+        PEER.0.to_vec(),
+        Some(crate::store::encode_row(&row)),
+    );
+    let commit = crate::store::Commit {
+        writes: vec![write],
+        ..Default::default()
+    };
+    crate::store::Store::commit(&mut store, &commit).unwrap();
+    let now = Now {
+        wall: Micros(0),
+        mono: Duration::ZERO,
+    };
+    let mut out = Vec::new();
+    room.step(now, &crate::store::Store::snapshot(&store), inputs, &mut out)
+        .unwrap();
+    assert_eq!(sent(&out), [(1, "chain"), (1, "page")]);
+}

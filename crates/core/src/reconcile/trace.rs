@@ -7,7 +7,9 @@ use crate::clock::{Clock, Point};
 use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
 use crate::machine::Link;
-use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log};
+use crate::store::{
+    Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log, read_replica,
+};
 use crate::wire::Message;
 
 /// Links of a chain in one message.
@@ -177,7 +179,9 @@ fn at_or_below(
     replica: ReplicaId,
     above: u64,
 ) -> Result<Option<(u64, Digest)>, StoreError> {
-    let mut width = 1;
+    // Nothing lies above the last entry, whatever the question says.
+    let above = above.min(read_replica(store, &replica)?.map_or(0, |tip| tip.sequence));
+    let mut width = 1u64;
     loop {
         let low = above.saturating_sub(width);
         let mut last = None;
