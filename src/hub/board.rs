@@ -36,6 +36,13 @@ pub struct Known {
     own_policy: Option<String>,
 }
 
+impl Known {
+    /// Whether this hub has a home and its rules: before that it can serve nobody.
+    pub fn has_home(&self) -> bool {
+        self.identity.home_id.is_some() && self.policy.is_held()
+    }
+}
+
 /// The board.
 pub struct Board {
     known: Mutex<Known>,
@@ -126,7 +133,7 @@ impl Board {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Told when this hub has a home, durably.
+    /// Told when this hub has a home and its rules, durably.
     pub fn has_home(&self) -> watch::Receiver<bool> {
         self.home.subscribe()
     }
@@ -147,8 +154,8 @@ impl Board {
         match notice {
             Notice::Identity(identity) => {
                 tracing::info!(hub = %identity.hub_id, home = ?identity.home_id, life = identity.life, "identity");
-                self.home.send_replace(identity.home_id.is_some());
                 known.identity = identity;
+                self.home.send_replace(known.has_home());
             }
             Notice::Progress {
                 clock,
@@ -163,7 +170,10 @@ impl Board {
                 known.clock = clock;
                 known.totals = totals;
             }
-            Notice::Policy(policy) => known.policy = policy,
+            Notice::Policy(policy) => {
+                known.policy = policy;
+                self.home.send_replace(known.has_home());
+            }
             Notice::Event(event) => {
                 let row = row(&event, office.now());
                 tracing::warn!(code = row.code, "{}", row.detail);

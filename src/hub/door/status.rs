@@ -13,8 +13,8 @@ struct Health {
 
 /// 200 when the hub can serve, 503 with the reason otherwise.
 pub async fn health(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
-    if doors.office.board.known().identity.home_id.is_none() {
-        let detail = "this hub belongs to no home yet: it waits for one of its seeds";
+    if !doors.office.board.known().has_home() {
+        let detail = "this hub has no home yet, or not its rules: it waits for one of its seeds";
         return body::problem(&request, &Problem::new(503, "No home yet", "no_home", detail));
     }
     body::answer(&request, 200, &Health { status: "healthy" })

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
-use crate::machine::{Landed, SetResult, Ticket};
+use crate::machine::{Landed, SetResult, Ticket, load_policy};
 use crate::record::Record;
 use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, prefix_end, read_log, read_replica};
 use crate::time::Now;
@@ -93,12 +93,14 @@ impl Reconcile {
         mut request: Box<SyncRequest>,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        if !self.has_home {
+        // What would be refused for want of a policy is not bad; it has come too early.
+        self.has_policy = self.has_policy || load_policy(store)?.is_held();
+        if !self.has_home || !self.has_policy {
             let mut problem = Problem::new(
                 503,
                 "No home yet",
                 "no_home",
-                "this hub belongs to no home yet: it waits for one of its seeds, or start it with mesh.found",
+                "this hub has no home yet, or not its rules: it waits for one of its seeds, or start it with mesh.found",
             );
             problem.retry_after = Some(1);
             out.push(Output::Reply {

@@ -188,6 +188,7 @@ pub struct Reconcile {
     /// Durable here.
     clock: Clock,
     has_home: bool,
+    has_policy: bool,
     /// `clock` and what is on its way through storage.
     arriving: Clock,
     /// Groups handed to storage and not answered yet.
@@ -213,6 +214,7 @@ impl Reconcile {
             applying: 0,
             clock,
             has_home: identity.home_id.is_some(),
+            has_policy: false,
             peers: BTreeMap::new(),
             pull: None,
             rounds: 0,

@@ -56,9 +56,10 @@ impl Group<'_> {
     /// The records that this hub, as it is now, refuses. Records that it holds already are never among them.
     fn culprits(&self, set: &ChangeSet, known: &[bool]) -> Result<BTreeMap<Digest, RecordError>, StoreError> {
         let mut culprits = BTreeMap::new();
-        if self.state.meta.home_id.is_none() {
+        if self.state.meta.home_id.is_none() || !self.state.policy.is_held() {
             let detail =
-                "this hub belongs to no home yet: start a hub with mesh.found, or wait for a seed".to_owned();
+                "this hub has no home yet, or not its rules: start a hub with mesh.found, or wait for a seed"
+                    .to_owned();
             for sealed in &set.records {
                 culprits.insert(
                     sealed.digest,

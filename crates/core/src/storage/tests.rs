@@ -77,7 +77,11 @@ struct Bench {
 
 impl Bench {
     fn open(store: MemoryStore) -> Bench {
-        let storage = Storage::open(settings(), &store.snapshot(), &store.marks()).unwrap();
+        Bench::with(settings(), store)
+    }
+
+    fn with(settings: Settings, store: MemoryStore) -> Bench {
+        let storage = Storage::open(settings, &store.snapshot(), &store.marks()).unwrap();
         Bench { store, storage }
     }
 
@@ -178,6 +182,27 @@ fn a_known_set_gets_no_dot_and_is_acknowledged_again() {
     };
     assert!(rows[0].known);
     assert_eq!(*bench.storage.clock(), clock);
+}
+
+/// A hub that had just joined refused good records for good: it knew its home, and not yet which types there are.
+#[test]
+fn a_set_that_comes_before_the_policy_is_early_and_not_bad() {
+    let joining = Settings {
+        found: false,
+        ..settings()
+    };
+    let mut bench = Bench::with(joining, MemoryStore::default());
+    bench.settle(vec![Input::Join {
+        home_id: HomeId(uuid::Uuid::from_u128(1)),
+    }]);
+    let out = bench.accept(device("v1", &[], 1));
+    let Output::Accepted { results, .. } = &out[0] else {
+        panic!("{out:?}")
+    };
+    let SetResult::Refused(rows) = &results[0] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(rows[0].code, "no_home");
 }
 
 #[test]

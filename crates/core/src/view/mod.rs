@@ -33,12 +33,23 @@ pub struct Policy {
     pub short: String,
 }
 
+/// In the place of a digest before a home's policy is held.
+const NO_POLICY: &str = "00000000";
+
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
             manifest: Manifest::default(),
-            short: "00000000".to_owned(),
+            short: NO_POLICY.to_owned(),
         }
+    }
+}
+
+impl Policy {
+    /// Whether it is a home's. A hub that has just joined knows its home before it holds the policy: until then it
+    /// cannot tell a good record from a bad one.
+    pub fn is_held(&self) -> bool {
+        self.short != NO_POLICY
     }
 }
 
