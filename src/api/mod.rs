@@ -8,13 +8,15 @@ mod exchange;
 mod fields;
 mod http;
 mod read;
+mod reply;
 mod status;
 
 pub use address::{AddressError, HubUrl};
 pub use error::{ApiError, Refusal};
-pub use exchange::{Acknowledged, ConflictRow, Exchange, Outcome, Received, ReceivedSet, Reply};
+pub use exchange::Exchange;
 pub use http::Hub;
 pub use read::{Accepted, Page, Shown, VersionRow};
+pub use reply::{Acknowledged, ConflictRow, Outcome, Received, ReceivedSet, Reply};
 pub use status::{PeerRow, Status};
 
 /// What all bodies are written in.
