@@ -19,6 +19,7 @@ mod history;
 mod house;
 mod log;
 mod replica;
+mod round;
 mod store;
 mod views;
 

@@ -10,7 +10,7 @@ use inbetweenies_core::record::{Kind, Parent};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::value::{Map, Value};
 
-use super::exchange::{judge, take_page};
+use super::round::{judge, take_page};
 use super::*;
 use crate::api::{Acknowledged, Outcome, Received, ReceivedSet, Reply};
 
