@@ -1,183 +1,12 @@
-//! The commands that people give, against hubs that run: what is imported, edited on a device, walked from hub to hub,
-//! and kept when no hub is there.
-
-mod support;
+//! A device and its hubs: edits, walks, refusals, kills.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Device, HubProcess, block, checkout, converge, home, program, run, wait_for};
 
-const SAMPLE: &str = "demo/sample-home";
-
-fn import(dir: &Path, hub: &HubProcess, more: &[&str]) -> Value {
-    let dir = dir.display().to_string();
-    run(&[
-        &["import", "home-assistant", &dir, "--hub", &hub.url, "--json"],
-        more,
-    ]
-    .concat())
-    .json()
-}
-
-fn counts(document: &Value, did: &str) -> (u64, u64) {
-    let count = |key: &str| document[did][key].as_u64().expect("a count");
-    (count("entities"), count("relationships"))
-}
-
-/// A copy of the sample home with registry rows changed.
-fn changed(change: impl Fn(&str, &mut Value)) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join(".storage")).unwrap();
-    for entry in std::fs::read_dir(checkout(SAMPLE).join(".storage")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        change(&name, &mut document["data"]);
-        std::fs::write(dir.path().join(".storage").join(name), document.to_string()).unwrap();
-    }
-    dir
-}
-
-#[test]
-fn a_home_is_imported_once_and_then_only_what_changed() {
-    let hub = HubProcess::found("kitchen");
-    let sample = checkout(SAMPLE);
-    let planned = import(&sample, &hub, &["--dry-run"]);
-    assert_eq!(hub.status().relationships, 0, "a dry run does nothing");
-    let first = import(&sample, &hub, &[]);
-    assert_eq!(counts(&first, "created"), counts(&planned, "created"));
-    let (entities, relationships) = counts(&first, "created");
-    assert!(entities > 80 && relationships > 100, "{first}");
-    let after_first = hub.status();
-    assert_eq!(
-        (after_first.entities, after_first.relationships),
-        (entities, relationships)
-    );
-
-    let second = import(&sample, &hub, &[]);
-    for did in ["created", "edited", "deleted"] {
-        assert_eq!(counts(&second, did), (0, 0), "{second}");
-    }
-    assert_eq!(counts(&second, "unchanged"), (entities, relationships));
-    assert_eq!(
-        hub.status().records,
-        after_first.records,
-        "the second import wrote nothing"
-    );
-    let dir = sample.display().to_string();
-    let said = run(&["import", "home-assistant", &dir, "--hub", &hub.url]).good();
-    assert!(said.starts_with("nothing to change"), "{said}");
-
-    // One area renamed, one device gone.
-    let later = changed(|file, data| match file {
-        "core.area_registry" => data["areas"][0]["name"] = json!("Somewhere else"),
-        "core.device_registry" => {
-            let devices = data["devices"].as_array_mut().unwrap();
-            // One that no other device hangs on.
-            let via: BTreeSet<String> = devices
-                .iter()
-                .filter_map(|it| it["via_device_id"].as_str().map(str::to_owned))
-                .collect();
-            let at = devices
-                .iter()
-                .position(|it| !via.contains(it["id"].as_str().unwrap()))
-                .unwrap();
-            devices.remove(at);
-        }
-        _ => {}
-    });
-    let third = import(later.path(), &hub, &[]);
-    assert_eq!(counts(&third, "created"), (0, 0), "{third}");
-    assert_eq!(counts(&third, "edited"), (1, 0), "{third}");
-    let (gone, edges_gone) = counts(&third, "deleted");
-    assert!(gone == 1 && edges_gone >= 1, "{third}");
-    let again = import(later.path(), &hub, &[]);
-    for did in ["created", "edited", "deleted"] {
-        assert_eq!(counts(&again, did), (0, 0), "{again}");
-    }
-    // The device is back in the registry, and comes back on top of the import's own tombstone.
-    let back = import(&sample, &hub, &[]);
-    assert_eq!(counts(&back, "created"), (0, 0), "{back}");
-    assert_eq!(counts(&back, "edited"), (2, edges_gone), "{back}");
-    assert_eq!(hub.status().entities, entities);
-}
-
-#[test]
-fn what_people_wrote_survives_an_import_and_what_they_deleted_stays_so() {
-    let hub = HubProcess::found("kitchen");
-    let sample = checkout(SAMPLE);
-    import(&sample, &hub, &[]);
-    let me = Device::synced("alice", &hub);
-    let rooms = me.json(&["list", "--type", "room"]);
-    let id = |at: usize| rooms["entities"][at]["entity"]["id"].as_str().unwrap().to_owned();
-    let (kept, gone) = (id(0), id(1));
-    me.run(&[
-        "edit",
-        &kept,
-        "--name",
-        "My own name",
-        "--set",
-        "paint=\"green\"",
-        "--hub",
-        &hub.url,
-    ])
-    .good();
-    me.run(&["delete", &gone, "--hub", &hub.url]).good();
-    let again = import(&sample, &hub, &[]);
-    for did in ["created", "edited", "deleted"] {
-        assert_eq!(counts(&again, did), (0, 0), "{again}");
-    }
-    assert!(
-        !again["notes"].as_array().unwrap().is_empty(),
-        "what was left so is told: {again}"
-    );
-    let shown = block(async { (hub.api().entity(&kept).await, hub.api().entity(&gone).await) });
-    let (kept, gone) = (shown.0.unwrap().unwrap(), shown.1.unwrap().unwrap());
-    assert_eq!(kept.text("name"), Some("My own name"));
-    assert!(gone.is_deleted());
-}
-
-#[test]
-fn an_import_that_would_delete_most_of_a_home_asks_first() {
-    let hub = HubProcess::found("kitchen");
-    import(&checkout(SAMPLE), &hub, &[]);
-    let empty = changed(|file, data| {
-        if file == "core.device_registry" {
-            data["devices"] = json!([]);
-        }
-    });
-    let records = hub.status().records;
-    let dir = empty.path().display().to_string();
-    let why = run(&["import", "home-assistant", &dir, "--hub", &hub.url]).bad(1);
-    assert!(why.contains("--yes") && why.contains("would be"), "{why}");
-    assert_eq!(hub.status().records, records);
-    let done = import(empty.path(), &hub, &["--yes"]);
-    assert!(counts(&done, "deleted").0 > 40, "{done}");
-}
-
-#[test]
-fn an_import_says_what_is_wrong_with_folder_hub_and_usage() {
-    let hub = HubProcess::found("kitchen");
-    let nothing = tempfile::tempdir().unwrap();
-    let dir = nothing.path().display().to_string();
-    let why = run(&["import", "home-assistant", &dir, "--hub", &hub.url]).bad(1);
-    assert!(why.contains("holds no Home Assistant registries"), "{why}");
-    let sample = checkout(SAMPLE).display().to_string();
-    let why = run(&["import", "home-assistant", &sample, "--hub", "http://127.0.0.1:9"]).bad(1);
-    assert!(why.contains("is it running?"), "{why}");
-    run(&[
-        "import",
-        "home-assistant",
-        &sample,
-        "--hub",
-        "https://127.0.0.1:9",
-    ])
-    .bad(2);
-    run(&["import", "home-assistant", &sample]).bad(2);
-}
+use crate::support::{Device, HubProcess, block, checkout, converge, home, wait_for};
+use crate::{SAMPLE, import};
 
 #[test]
 fn a_client_walks_from_hub_to_hub_and_takes_nothing_twice() {
@@ -506,8 +335,9 @@ fn a_hub_that_is_behind_is_waited_for() {
 #[test]
 fn an_edit_that_was_reported_survives_a_kill_at_any_instant() {
     let me = Device::new("alice");
-    let mut reported = 0;
-    for round in 0..40u64 {
+    let (mut reported, mut cut) = (0, 0);
+    // Killed later and later, until enough were killed before they had spoken and enough after.
+    for round in 0..300u64 {
         let args = [
             "create",
             "--type",
@@ -521,15 +351,21 @@ fn an_edit_that_was_reported_survives_a_kill_at_any_instant() {
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(round / 2));
+        std::thread::sleep(Duration::from_millis(round));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        if let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) {
-            reported += 1;
-            let id = document["id"].as_str().unwrap();
-            assert_eq!(me.json(&["get", id])["entity"]["name"], format!("note {round}"));
+        let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) else {
+            cut += 1;
+            continue;
+        };
+        reported += 1;
+        let id = document["id"].as_str().unwrap();
+        assert_eq!(me.json(&["get", id])["entity"]["name"], format!("note {round}"));
+        if reported >= 10 && cut >= 5 {
+            break;
         }
     }
+    assert!(reported >= 10, "{reported} reported, {cut} cut off");
     me.run(&["create", "--type", "note", "--name", "last"]).good();
     let kept = me.json(&["list"])["entities"].as_array().unwrap().len();
     assert!(kept > reported, "{kept} kept, {reported} reported");
@@ -557,72 +393,4 @@ fn commands_on_one_store_take_turns() {
         .map(|it| it["entity"]["version"].as_str().unwrap())
         .collect();
     assert_eq!(versions.len(), 8);
-}
-
-#[test]
-fn status_tells_a_hub_in_words_and_as_it_says_it() {
-    let hub = HubProcess::found("kitchen");
-    let words = run(&["status", "--hub", &hub.url]).good();
-    assert!(
-        words.starts_with("kitchen at http://") && words.contains(&hub.id),
-        "{words}"
-    );
-    let document = run(&["status", "--hub", hub.address(), "--json"]).json();
-    assert_eq!(document["hub_id"], hub.id);
-    assert!(
-        run(&["status", "--hub", "http://127.0.0.1:9"])
-            .bad(1)
-            .contains("is it running?")
-    );
-    run(&["status", "--hub", "nonsense"]).bad(2);
-}
-
-#[test]
-fn a_mesh_converges_and_ends_and_leaves_nothing_behind() {
-    let dir = tempfile::tempdir().unwrap();
-    let mesh = dir.path().join("mesh");
-    let mut command = program();
-    command.args([
-        "mesh",
-        "--until-converged",
-        "--base-port",
-        &three_free_ports().to_string(),
-        "--dir",
-    ]);
-    let output = command
-        .arg(&mesh)
-        .arg("--home")
-        .arg(checkout(SAMPLE))
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        said.contains("Hello from the kitchen") && said.contains("read at garage after"),
-        "{said}"
-    );
-    let clocks: BTreeSet<&str> = said
-        .lines()
-        .filter(|line| line.contains("127.0.0.1:") && line.ends_with("none"))
-        .filter_map(|line| line.split_whitespace().rev().nth(1))
-        .collect();
-    assert_eq!(clocks.len(), 1, "three equal clocks: {said}");
-    for name in ["kitchen", "attic", "garage"] {
-        let out = std::fs::read_to_string(mesh.join(format!("{name}.out"))).unwrap();
-        let url = out.split_whitespace().nth(1).unwrap().to_owned();
-        run(&["status", "--hub", &url]).bad(1);
-    }
-}
-
-/// Three neighbouring ports that are free as far as anybody can tell; from a place of this process's own, since tests
-/// run beside each other.
-fn three_free_ports() -> u16 {
-    let free =
-        |port: u16| (port..port + 3).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
-    let start = 20_000 + (std::process::id() % 10_000) as u16;
-    (start..32_000).step_by(3).find(|port| free(*port)).unwrap()
 }
