@@ -4,8 +4,10 @@ mod support;
 
 use std::time::Duration;
 
+use inbetweenies_core::clock::Clock;
 use inbetweenies_core::id::Version;
-use support::{World, check, device};
+use inbetweenies_core::store::{Commit, Store};
+use support::{World, check, cursor, device};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -69,6 +71,114 @@ fn a_branch_is_given_up_only_for_one_that_is_in_hand() {
         world.run(SOON * 12);
         check::all_alike(&world);
         assert!(world.shown(0, "more").is_some(), "salt {salt}");
+    }
+}
+
+/// What a client was shown of a log that ended before anybody else held it will never come. Its replica is gone, its
+/// hub lives on in another: the client starts over there instead of being told "not yet" for ever.
+#[test]
+fn a_client_that_saw_more_of_a_life_than_is_left_of_it_starts_over() {
+    let mut world = World::new(3);
+    world.push(1, device("old", "02.000001", &[], &[]));
+    world.run(SOON);
+    world.kill(1);
+    let backup = world.stores[1].clone();
+    world.start(1);
+    world.unplug(1);
+    let seen = world.push(1, device("lost", "02.000001", &[], &[]));
+    world.kill(1);
+    let marks = world.stores[1].marks();
+    world.stores[1] = backup;
+    let marks = Commit {
+        high_water: marks.high_water,
+        note: marks.note,
+        ..Commit::default()
+    };
+    world.stores[1].commit(&marks).unwrap();
+    world.start(1);
+    world.plug(1);
+    world.run(SOON * 4);
+    for at in 0..3 {
+        let answer = world.sync(at, cursor(&seen), Vec::new()).unwrap();
+        assert_eq!(answer.reset.len(), 1, "hub {at}");
+        assert_eq!(cursor(&answer), world.clock(at), "and goes on from what is there");
+    }
+}
+
+/// The same where the whole folder went back, marks and all, so that the life goes on: its own hub knows where it ends.
+#[test]
+fn a_client_that_saw_more_of_a_living_log_than_its_hub_holds_starts_over_there() {
+    let mut world = World::new(2);
+    world.stop(1);
+    let backup = world.stores[1].clone();
+    world.start(1);
+    world.unplug(1);
+    world.push(1, device("lost", "02.000001", &[], &[]));
+    let seen = world.push(1, device("lost too", "02.000001", &[], &[]));
+    world.kill(1);
+    world.stores[1] = backup;
+    world.start(1);
+    world.plug(1);
+    world.run(SOON * 4);
+    let elsewhere = world.sync(0, cursor(&seen), Vec::new()).unwrap_err();
+    assert_eq!(elsewhere.code, "not_yet", "hub 0 cannot know");
+    let answer = world.sync(1, cursor(&seen), Vec::new()).unwrap();
+    assert_eq!(answer.reset.len(), 1);
+    assert_eq!(cursor(&answer), world.clock(1));
+}
+
+/// The clock of a client on a branch that was never held here says nothing about the entries above some other fork.
+#[test]
+fn a_client_from_an_unknown_branch_misses_nothing_of_the_known_one() {
+    for salt in 0..6 {
+        let mut world = World::new(3);
+        world.push(1, device("old", "02.000001", &[], &[]));
+        world.run(SOON);
+        world.stop(1);
+        let early = world.stores[1].clone();
+        world.start(1);
+        world.run(SOON);
+        world.push(1, device("middle", "02.000001", &[], &[("salt", salt)]));
+        world.run(SOON);
+        world.stop(1);
+        let later = world.stores[1].clone();
+        // A branch from early on that a client sees and nobody else.
+        world.stores[1] = early;
+        world.unplug(1);
+        world.start(1);
+        for n in 0..2 {
+            world.push(
+                1,
+                device(&format!("unknown{n}"), "02.000001", &[], &[("salt", salt)]),
+            );
+        }
+        let seen = world.sync(1, Clock::new(), Vec::new()).unwrap();
+        world.kill(1);
+        // Two branches from later on, of which one falls.
+        world.stores[1] = later.clone();
+        world.plug(1);
+        world.start(1);
+        world.run(SOON);
+        world.push(1, device("one", "02.000001", &[], &[("salt", salt)]));
+        world.run(SOON);
+        world.kill(1);
+        world.stores[1] = later;
+        world.unplug(1);
+        world.start(1);
+        for n in 0..5 {
+            world.push(1, device(&format!("two{n}"), "02.000001", &[], &[("salt", salt)]));
+        }
+        world.plug(1);
+        world.run(SOON * 12);
+        let answer = world.sync(0, cursor(&seen), Vec::new()).unwrap();
+        let ids = |change: &inbetweenies_core::wire::Change| {
+            change.entity.as_ref().unwrap()["id"]
+                .as_text()
+                .unwrap()
+                .to_owned()
+        };
+        let ids: Vec<String> = answer.changes.iter().map(ids).collect();
+        assert!(ids.contains(&"middle".to_owned()), "{ids:?} with salt {salt}");
     }
 }
 

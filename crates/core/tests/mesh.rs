@@ -8,7 +8,7 @@ use inbetweenies_core::clock::{Causality, Clock};
 use inbetweenies_core::storage::Event;
 use inbetweenies_core::value::Value;
 use inbetweenies_core::wire::Outcome;
-use support::{World, device, set};
+use support::{World, cursor, device, set};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -292,17 +292,16 @@ fn a_client_goes_on_at_another_hub_and_is_told_what_that_hub_lacks() {
     world.push(0, device("a", "02.000001", &[], &[]));
     world.run(SOON);
     let first = world.sync(0, Clock::new(), Vec::new()).unwrap();
-    let cursor = support_clock(&first);
-    let elsewhere = world.sync(1, cursor, Vec::new()).unwrap();
+    let elsewhere = world.sync(1, cursor(&first), Vec::new()).unwrap();
     assert!(elsewhere.changes.is_empty(), "nothing twice");
     world.unplug(1);
     let ahead = world.push(0, device("b", "02.000001", &[], &[]));
-    let not_yet = world.sync(1, support_clock(&ahead), Vec::new()).unwrap_err();
+    let not_yet = world.sync(1, cursor(&ahead), Vec::new()).unwrap_err();
     assert_eq!((not_yet.status, not_yet.code), (409, "not_yet"));
     let taken = world
         .sync(
             1,
-            support_clock(&ahead),
+            cursor(&ahead),
             vec![set(vec![device("c", "02.000001", &[], &[])])],
         )
         .unwrap();
@@ -311,37 +310,9 @@ fn a_client_goes_on_at_another_hub_and_is_told_what_that_hub_lacks() {
     world.plug(1);
     world.run(SOON * 4);
     assert_eq!(
-        world
-            .sync(1, support_clock(&ahead), Vec::new())
-            .unwrap()
-            .changes
-            .len(),
+        world.sync(1, cursor(&ahead), Vec::new()).unwrap().changes.len(),
         1
     );
-}
-
-fn support_clock(response: &inbetweenies_core::wire::SyncResponse) -> Clock {
-    use inbetweenies_core::clock::Point;
-    use inbetweenies_core::hash::Check;
-    let check = |replica: &String| {
-        response
-            .clock_checks
-            .get(replica)
-            .and_then(|check| Check::parse(check))
-    };
-    response
-        .vector_clock
-        .iter()
-        .map(|(replica, sequence)| {
-            (
-                replica.parse().unwrap(),
-                Point {
-                    sequence: *sequence,
-                    check: check(replica),
-                },
-            )
-        })
-        .collect()
 }
 
 #[test]

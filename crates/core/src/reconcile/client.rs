@@ -6,11 +6,14 @@ use super::page::{Filter, page};
 use super::{Output, Pending, Reconcile};
 use crate::clock::Clock;
 use crate::entry::Entry;
-use crate::hash::Digest;
+use crate::hash::{Check, Digest};
 use crate::id::{Dot, ReplicaId};
 use crate::machine::{Landed, SetResult, Ticket, load_policy};
 use crate::record::Record;
-use crate::store::{Family, LogRow, Snapshot, StoreError, decode_row, prefix_end, read_log, read_replica};
+use crate::store::{
+    Family, LogRow, ReplicaRow, Snapshot, StoreError, decode_row, evidence_key, log_key, read_log, read_meta,
+    read_replica, scan_prefix,
+};
 use crate::time::Now;
 use crate::wire::{
     Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse,
@@ -28,9 +31,18 @@ pub struct Start {
     pub missing: BTreeMap<ReplicaId, u64>,
 }
 
-/// Holds a client's clock against the chains held here. O(components).
+/// Holds a client's clock against the chains held here. O(components), and where one does not fit O(its fallen
+/// branch + replicas).
 pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreError> {
     let mut start = Start::default();
+    let own = read_meta(store)?.and_then(|meta| meta.replica);
+    let mut ended_here = None;
+    let mut ended = |replica: &ReplicaId| -> Result<bool, StoreError> {
+        if ended_here.is_none() {
+            ended_here = Some(gone(store)?);
+        }
+        Ok(ended_here.as_ref().is_some_and(|gone| gone.contains(replica)))
+    };
     for (replica, point) in clock.iter() {
         let dot = Dot {
             replica: *replica,
@@ -39,49 +51,108 @@ pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreE
         let fits = |row: &LogRow| point.check.is_none_or(|check| check == row.hash.check());
         if let Some(row) = read_log(store, dot)?.filter(fits) {
             start.clock.set(*replica, point.sequence, Some(row.hash.check()));
-            continue;
-        }
-        let tip = read_replica(store, replica)?;
-        let common = evidence_below(store, *replica)?;
-        match (tip, common) {
+        } else if let Some(fallen) = fallen(store, dot, point.check)? {
             // On a branch that gave way here: back to the last entry before it.
-            (_, Some(common)) => {
-                start.reset.push(*replica);
-                if let Some(row) = read_log(
-                    store,
-                    Dot {
-                        replica: *replica,
-                        sequence: common,
-                    },
-                )? {
-                    start.clock.set(*replica, common, Some(row.hash.check()));
-                }
+            start.reset.push(*replica);
+            if let Some((sequence, hash)) = below(store, *replica, fallen)? {
+                start.clock.set(*replica, sequence, Some(hash.check()));
             }
-            (Some(tip), None) if tip.sequence >= point.sequence => start.reset.push(*replica),
-            (_, None) => {
-                start.missing.insert(*replica, point.sequence);
-            }
+        } else if own == Some(*replica)
+            || read_replica(store, replica)?.is_some_and(|tip| tip.sequence >= point.sequence)
+            || ended(replica)?
+        {
+            // On a branch that was never here, or beyond what is left of a life, our own or one that ended: from the
+            // beginning.
+            start.reset.push(*replica);
+        } else {
+            start.missing.insert(*replica, point.sequence);
         }
     }
     Ok(start)
 }
 
-/// If entries of this replica were set aside: the last sequence of its log below the first of them (0 if none).
-fn evidence_below(store: &dyn Snapshot, replica: ReplicaId) -> Result<Option<u64>, StoreError> {
-    let end = prefix_end(&replica.0);
-    let mut first = None;
-    store.scan(Family::Evidence, &replica.0, end.as_deref(), &mut |_, value| {
-        first = Some(decode_row::<LogRow>(Family::Evidence, value));
-        false
-    })?;
-    let Some(first) = first.transpose()? else {
-        return Ok(None);
-    };
-    let entry = Entry::from_stored(&first.entry).map_err(|error| StoreError::Corrupt {
-        family: Family::Evidence.name(),
+fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
+    Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Log.name(),
         detail: error.to_string(),
+    })
+}
+
+/// The first row under a prefix that is accepted.
+fn first_row(
+    store: &dyn Snapshot,
+    family: Family,
+    prefix: &[u8],
+    accept: &dyn Fn(&LogRow) -> bool,
+) -> Result<Option<LogRow>, StoreError> {
+    let mut first = None;
+    scan_prefix(store, family, prefix, &mut |_, value| {
+        match decode_row::<LogRow>(family, value) {
+            Ok(row) if !accept(&row) => {}
+            read => first = Some(read),
+        }
+        first.is_none()
     })?;
-    Ok(Some(entry.prev.map_or(0, |(sequence, _)| sequence)))
+    first.transpose()
+}
+
+/// The entry at this dot, if it was set aside here.
+fn fallen(store: &dyn Snapshot, dot: Dot, check: Option<Check>) -> Result<Option<LogRow>, StoreError> {
+    first_row(store, Family::Evidence, &log_key(dot), &|row| {
+        check.is_none_or(|check| check == row.hash.check())
+    })
+}
+
+/// The last entry before the branch of a fallen one that stands in the log; None if none does.
+fn below(
+    store: &dyn Snapshot,
+    replica: ReplicaId,
+    mut fallen: LogRow,
+) -> Result<Option<(u64, Digest)>, StoreError> {
+    while let Some((sequence, hash)) = stored_entry(&fallen)?.prev {
+        let dot = Dot { replica, sequence };
+        if read_log(store, dot)?.is_some_and(|row| row.hash == hash) {
+            return Ok(Some((sequence, hash)));
+        }
+        match first_row(store, Family::Evidence, &evidence_key(dot, &hash), &|_| true)? {
+            Some(before) => fallen = before,
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+/// Replicas whose hub goes on under one that follows them: what is not known of them will not come.
+fn gone(store: &dyn Snapshot) -> Result<BTreeSet<ReplicaId>, StoreError> {
+    let (mut hubs, mut failed) = (BTreeMap::new(), None);
+    store.scan(Family::Replicas, &[], None, &mut |key, value| {
+        match (
+            key.try_into().map(ReplicaId),
+            decode_row::<ReplicaRow>(Family::Replicas, value),
+        ) {
+            (Ok(replica), Ok(row)) => drop(hubs.insert(replica, row.hub_id)),
+            (_, Err(error)) => failed = Some(error),
+            (Err(_), Ok(_)) => {}
+        }
+        failed.is_none()
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut gone = BTreeSet::new();
+    for (replica, hub_id) in &hubs {
+        let first = first_row(store, Family::Log, &replica.0, &|_| true)?;
+        let genesis = first
+            .map(|row| stored_entry(&row))
+            .transpose()?
+            .and_then(|entry| entry.genesis);
+        if let Some((earlier, _, _)) = genesis.and_then(|genesis| genesis.earlier)
+            && hubs.get(&earlier) == Some(hub_id)
+        {
+            gone.insert(earlier);
+        }
+    }
+    Ok(gone)
 }
 
 impl Reconcile {
@@ -284,10 +355,7 @@ impl Reconcile {
 
 fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), StoreError> {
     for (set, emitted) in emitted.iter().enumerate() {
-        let entry = Entry::from_stored(&emitted.row.entry).map_err(|error| StoreError::Corrupt {
-            family: Family::Log.name(),
-            detail: error.to_string(),
-        })?;
+        let entry = stored_entry(&emitted.row)?;
         let mut row = EntryRow {
             replica: emitted.dot.replica.to_string(),
             sequence: emitted.dot.sequence,

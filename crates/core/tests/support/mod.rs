@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inbetweenies_core::clock::Clock;
+use inbetweenies_core::clock::{Clock, Point};
 use inbetweenies_core::conflict::{self, Conflict, read};
 use inbetweenies_core::entry::{ChangeSet, Sealed};
+use inbetweenies_core::hash::Check;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::{Identity, Link, Machine, Ticket, load_members};
@@ -528,6 +529,24 @@ impl World {
             }
         }
     }
+}
+
+/// The place that an answer gives to go on from.
+pub fn cursor(response: &SyncResponse) -> Clock {
+    let checked = |replica: &String| {
+        response
+            .clock_checks
+            .get(replica)
+            .and_then(|check| Check::parse(check))
+    };
+    let point = |(replica, sequence): (&String, &u64)| {
+        let point = Point {
+            sequence: *sequence,
+            check: checked(replica),
+        };
+        (replica.parse().unwrap(), point)
+    };
+    response.vector_clock.iter().map(point).collect()
 }
 
 pub fn set(records: Vec<Record>) -> ChangeSet {
