@@ -164,6 +164,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
         actix_rt::spawn(receive_datagrams(office.clone(), socket));
     }
 
+    let closing = reader.clone();
     let doors = web::Data::new(door::Doors::new(office.clone(), reader, &config));
     let loopback_only = !config.listen.open;
     let server = HttpServer::new(move || {
@@ -215,8 +216,14 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let mut stopped = office.board.stopped();
     office.post(Mail::Storage(storage::Input::Stop));
     let clean = tokio::time::timeout(STOP_STORAGE, stopped.wait_for(|stopped| *stopped)).await;
-    writing.stop();
-    reading.stop();
+    // The rooms' threads end, then RocksDB's: nothing may run while the process is taken down around it.
+    for arbiter in [writing, reading] {
+        arbiter.stop();
+        if arbiter.join().is_err() {
+            tracing::warn!("a room's thread did not end as it should");
+        }
+    }
+    closing.quiet();
     match clean {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(HubError::Unclean),

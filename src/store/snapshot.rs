@@ -31,6 +31,11 @@ impl Open {
 pub struct StoreReader(pub(super) Arc<Open>);
 
 impl StoreReader {
+    /// Ends what RocksDB does by itself and waits for it: to be called last, before the process ends under its threads.
+    pub fn quiet(&self) {
+        self.0.db.cancel_all_background_work(true);
+    }
+
     /// A consistent view of what is committed.
     pub fn snapshot(&self) -> Snap {
         Snap(Cell::new(Arc::clone(&self.0), |open| open.db.snapshot()))

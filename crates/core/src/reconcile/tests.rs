@@ -343,7 +343,7 @@ fn a_quiet_peer_is_told_the_clock_now_and_then_and_no_more() {
 }
 
 #[test]
-fn sequences_that_no_log_has_are_answered_like_any_other() {
+fn sequences_that_no_log_has_hang_nobody() {
     let mut room = room();
     let inputs = vec![
         Input::LinkUp {
@@ -389,5 +389,15 @@ fn sequences_that_no_log_has_are_answered_like_any_other() {
     let mut out = Vec::new();
     room.step(now, &crate::store::Store::snapshot(&store), inputs, &mut out)
         .unwrap();
-    assert_eq!(sent(&out), [(1, "chain"), (1, "page")]);
+    assert_eq!(sent(&out), [(1, "chain")]);
+    let cut = |output: &Output| {
+        matches!(
+            output,
+            Output::Cut {
+                code: "bad_clock",
+                ..
+            }
+        )
+    };
+    assert!(out.iter().any(cut), "a clock that no log can have costs the link");
 }
