@@ -184,7 +184,9 @@ impl Record {
     pub fn from_stored(bytes: &[u8]) -> Result<Record, RecordError> {
         // The protocol's own bounds, whatever this hub's door allows: what a peer accepted must be readable here.
         let limits = Limits::default();
-        let budget = value::Budget::new(limits.depth_max + 2, limits.elements_max);
+        // A parent is three values here and two at the door, and some fields are written that a client may leave out.
+        let elements_max = limits.elements_max + limits.parents_max + 16;
+        let budget = value::Budget::new(limits.depth_max + 2, elements_max);
         let value = value::decode_msgpack(bytes, &budget).map_err(|refusal| RecordError {
             code: refusal.code,
             detail: refusal.detail,

@@ -117,3 +117,36 @@ fn bad_records_are_refused_by_code() {
         );
     }
 }
+
+/// The door counts values as a client writes them, where a parent is two; in the canonical form it is three.
+#[test]
+fn what_the_door_lets_in_can_be_read_back() {
+    let limits = Limits::default();
+    let parents = limits.parents_max;
+    let versions = (0..parents).map(|n| Value::Text(format!("v{n:04}"))).collect();
+    let digests = vec![Value::Text("00".repeat(32)); parents];
+    let list = |len| Value::List(vec![Value::Int(0); len]);
+    let body = |len| {
+        Value::Map(Map::from([
+            ("id".to_owned(), "a".into()),
+            ("version".to_owned(), "v".into()),
+            ("entity_type".to_owned(), "device".into()),
+            ("parent_versions".to_owned(), Value::List(versions)),
+            ("parent_digests".to_owned(), Value::List(digests)),
+            (
+                "content".to_owned(),
+                Value::Map(Map::from([("list".to_owned(), list(len))])),
+            ),
+        ]))
+    };
+    let around = 1 + 3 + 2 * (1 + parents) + 2;
+    let mut bytes = Vec::new();
+    body(limits.elements_max - around).encode(&mut bytes);
+    let budget = value::Budget::new(limits.depth_max, limits.elements_max);
+    let Ok(Value::Map(map)) = value::decode_msgpack(&bytes, &budget) else {
+        panic!("as large as the door lets in")
+    };
+    let record = Record::from_wire(map, true, true, &limits).unwrap();
+    let again = Record::from_canonical(&record.canonical()).map_err(|error| error.detail);
+    assert!(again.as_ref() == Ok(&record), "{:?}", again.err());
+}
