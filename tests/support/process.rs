@@ -34,7 +34,7 @@ pub struct Setup {
     pub data: PathBuf,
     pub listen: String,
     pub init: bool,
-    keys: Vec<(String, String)>,
+    pub keys: Vec<(String, String)>,
 }
 
 impl Setup {

@@ -70,6 +70,10 @@ impl Relay {
         *lock(&self.wire.fray) = Some(bytes);
     }
 
+    pub fn never_fray(&self) {
+        *lock(&self.wire.fray) = None;
+    }
+
     /// How often that has happened.
     pub fn frayed(&self) -> usize {
         self.wire.frayed.load(Ordering::SeqCst)

@@ -364,5 +364,7 @@ fn accepted(store: &dyn Snapshot, record: &Record, digest: &Digest) -> Result<Ve
             });
         }
     }
+    // The order of arrival is this hub's own; what is shown is the same on all.
+    rows.sort_by(|a: &AcceptedRow, b| (&a.order_time, &a.hub_id).cmp(&(&b.order_time, &b.hub_id)));
     Ok(rows)
 }
