@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 /// How far a client's claimed edit time may lie ahead of the accepting hub's clock. A constant of the protocol.
 pub const EPSILON: Duration = Duration::from_secs(300);
 
-/// Whole microseconds since 1970 UTC; earlier instants count as 0. The last one is within year 9999.
+/// Whole microseconds since 1970 UTC; earlier instants count as 0. The last one is [`MICROS_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Micros(pub u64);
 
-/// 9999-12-31T23:59:59.999999Z: later claims count as this.
-pub const MICROS_MAX: Micros = Micros(253_402_300_799_999_999);
+/// 2255-06-05T23:47:34.740992Z: later claims count as this. It is the largest whole number that the canonical form can
+/// say (2^53), so that what a hub stamps under a clock gone mad can still be read.
+pub const MICROS_MAX: Micros = Micros(1 << 53);
 
 impl Micros {
     /// This instant and `later` more; stops at [`MICROS_MAX`].
@@ -64,7 +65,7 @@ impl Hlc {
         Hlc { last }
     }
 
-    /// The next stamp: strictly larger than every earlier one, except that it stops at the end of year 9999.
+    /// The next stamp: strictly larger than every earlier one, except that it stops at [`MICROS_MAX`].
     pub fn tick(&mut self, wall: Micros) -> Micros {
         self.last = wall.min(MICROS_MAX).max(self.last.next());
         self.last
