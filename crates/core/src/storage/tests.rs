@@ -381,3 +381,31 @@ fn a_crash_between_the_mark_and_the_batch_uses_no_sequence_twice() {
     assert!(bench.storage.clock().sequence(&replica) > commit.high_water.as_ref().unwrap().lease_end);
     assert_eq!(bench.storage.identity().life, 1, "the same life");
 }
+
+#[test]
+fn what_is_written_under_a_clock_gone_mad_can_be_read_back() {
+    let mut bench = Bench::founded();
+    let mad = Now {
+        wall: Micros(u64::MAX),
+        mono: Duration::ZERO,
+    };
+    let mut out = Vec::new();
+    let input = Input::Accept {
+        ticket: Ticket(7),
+        sets: vec![set(device("v1", &[], 1))],
+    };
+    bench
+        .storage
+        .step(mad, &bench.store.snapshot(), vec![input], &mut out)
+        .unwrap();
+    let Some(Output::Commit(commit)) = out.first() else {
+        panic!("{:?}", names(&out))
+    };
+    bench.store.commit(commit).unwrap();
+    let replica = bench.storage.identity().replica.unwrap();
+    let sequence = bench.storage.clock().sequence(&replica);
+    let row = crate::store::read_log(&bench.store.snapshot(), Dot { replica, sequence })
+        .unwrap()
+        .unwrap();
+    crate::entry::Entry::from_canonical(&row.entry).unwrap();
+}
