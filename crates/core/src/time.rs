@@ -14,15 +14,9 @@ pub const EPSILON: Duration = Duration::from_secs(300);
 #[serde(transparent)]
 pub struct Micros(pub u64);
 
-<<<<<<< HEAD
-/// 2255-06-05T23:47:34.740991Z, the last instant that the canonical form can say (2^53 − 1 µs): later claims, and later
-/// wall clocks, count as this.
-pub const MICROS_MAX: Micros = Micros((1 << 53) - 1);
-=======
 /// 2255-06-05T23:47:34.740992Z: later claims count as this. It is the largest whole number that the canonical form can
 /// say (2^53), so that what a hub stamps under a clock gone mad can still be read.
 pub const MICROS_MAX: Micros = Micros(1 << 53);
->>>>>>> review-work
 
 impl Micros {
     /// This instant and `later` more; stops at [`MICROS_MAX`].
