@@ -38,6 +38,8 @@ impl Stamp {
         }
         edges.sort();
         edges.dedup();
+        late.sort();
+        late.dedup();
         (edges, late)
     }
 }

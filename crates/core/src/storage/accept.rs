@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Output;
 use super::group::Group;
 use crate::domain::is_reserved;
-use crate::entry::ChangeSet;
+use crate::entry::{ChangeSet, Sealed};
 use crate::hash::Digest;
 use crate::id::Id;
 use crate::limits::HEADS_MAX;
@@ -20,6 +20,14 @@ impl Group<'_> {
         let mut results = Vec::with_capacity(sets.len());
         for set in sets {
             results.push(self.accept(set)?);
+        }
+        for result in &mut results {
+            if let SetResult::Landed(rows) = result {
+                for row in rows {
+                    self.settle_heads(&row.id)?;
+                    row.contested = read_id(&self.overlay, &row.id)?.is_some_and(|id| id.heads.len() > 1);
+                }
+            }
         }
         self.follow.push(Output::Accepted { ticket, results });
         Ok(())
@@ -38,19 +46,17 @@ impl Group<'_> {
             self.write_own(set)?;
         }
         // A set that was known whole gets no dot and is acknowledged again.
-        let mut rows = Vec::with_capacity(set.records.len());
-        for (sealed, known) in set.records.iter().zip(known) {
-            let id_row = read_id(&self.overlay, &sealed.record.id)?;
-            rows.push(Landed {
-                id: sealed.record.id.clone(),
-                version: sealed.record.version.clone(),
-                digest: sealed.digest,
-                entity: sealed.record.is_entity(),
-                known,
-                contested: id_row.is_some_and(|row| row.heads.len() > 1),
-            });
-        }
-        Ok(SetResult::Landed(rows))
+        let row = |(sealed, known): (&std::sync::Arc<Sealed>, bool)| Landed {
+            id: sealed.record.id.clone(),
+            version: sealed.record.version.clone(),
+            digest: sealed.digest,
+            entity: sealed.record.is_entity(),
+            known,
+            contested: false, // told when all sets of the request are in
+        };
+        Ok(SetResult::Landed(
+            set.records.iter().zip(known).map(row).collect(),
+        ))
     }
 
     /// The records that this hub, as it is now, refuses. Records that it holds already are never among them.

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use super::Event;
 use super::group::Group;
+use super::index::Lag;
 use crate::entry::{Bundle, ChangeSet, Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::node;
 use crate::store::{
     Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key,
-    log_end, log_key, read_id, read_log, read_record, record_key,
+    log_end, log_key, read_log, read_record, record_key,
 };
 
 /// What became of an entry that hangs on another chain than ours.
@@ -73,6 +74,8 @@ impl Group<'_> {
         if own {
             self.new_life("another store wrote under this replica, and its branch stands")?;
         }
+        // What is accepted now is held against the ids as they are.
+        self.settle_ids()?;
         let mut accepted_anew = 0;
         for records in orphans {
             let records: Vec<Arc<Sealed>> = self.without_dots(records)?;
@@ -152,8 +155,7 @@ impl Group<'_> {
                 encode_row(&record),
             );
             records.push((id.clone(), stamp.digest));
-            let id_row = read_id(&self.overlay, id)?;
-            self.rework(id, id_row)?;
+            self.lags(id, Lag::Heads);
         }
         Ok(records)
     }

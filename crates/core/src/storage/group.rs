@@ -1,11 +1,14 @@
 //! One group of inputs on its way to one commit: writes collect in an overlay, what follows waits for durability.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::index::Lag;
+use super::names::Bearers;
+use super::order::causes_first;
 use super::state::{Settings, State};
 use super::{Event, Output};
-use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
+use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
 use crate::limits::LEASE;
 use crate::machine::{Link, load_members, load_policy};
@@ -29,6 +32,10 @@ pub(super) struct Group<'g> {
     pub meta_touched: bool,
     pub policy_touched: bool,
     pub members_touched: bool,
+    /// Ids whose rows are worked out when the group closes.
+    pub lagging: BTreeMap<Id, Lag>,
+    /// Of ids whose bare names were resolved.
+    pub bearers: BTreeMap<Id, Bearers>,
     high_water: Option<HighWater>,
     note: Option<Note>,
 }
@@ -47,6 +54,8 @@ impl<'g> Group<'g> {
             meta_touched: false,
             policy_touched: false,
             members_touched: false,
+            lagging: BTreeMap::new(),
+            bearers: BTreeMap::new(),
             high_water: None,
             note: None,
         }
@@ -196,6 +205,7 @@ impl<'g> Group<'g> {
     /// The commit and what follows from it, in order: the news first, then replies.
     pub fn close(mut self) -> Result<(Commit, Vec<Output>), StoreError> {
         let mut news = Vec::new();
+        self.settle_ids()?;
         if self.policy_touched {
             let policy = Arc::new(load_policy(&self.overlay)?);
             self.state.policy = policy.clone();
@@ -230,53 +240,4 @@ impl<'g> Group<'g> {
             news,
         ))
     }
-}
-
-/// The order in which a set's records are taken: parents within the set before their children; the writer's order
-/// otherwise, and wherever names run in a circle.
-fn causes_first(records: &[Arc<Sealed>]) -> Vec<usize> {
-    let is_parent = |child: &Sealed, parent: &Sealed| {
-        child.record.id == parent.record.id
-            && child.record.parents.iter().any(|named| match named.digest {
-                Some(digest) => digest == parent.digest,
-                None => named.version == parent.record.version,
-            })
-    };
-    let ids: BTreeSet<&Id> = records.iter().map(|sealed| &sealed.record.id).collect();
-    if ids.len() == records.len() {
-        return (0..records.len()).collect();
-    }
-    let mut by_id: std::collections::BTreeMap<&Id, Vec<usize>> = std::collections::BTreeMap::new();
-    for (at, sealed) in records.iter().enumerate() {
-        by_id.entry(&sealed.record.id).or_default().push(at);
-    }
-    let mut order = Vec::with_capacity(records.len());
-    let mut done = vec![false; records.len()];
-    for start in 0..records.len() {
-        let mut open = vec![start];
-        let mut entered = BTreeSet::new();
-        while let Some(at) = open.last().copied() {
-            let siblings = &by_id[&records[at].record.id];
-            let next = siblings.iter().copied().find(|other| {
-                *other != at
-                    && !done[*other]
-                    && !entered.contains(other)
-                    && is_parent(&records[at], &records[*other])
-            });
-            match next {
-                Some(parent) if !done[at] => {
-                    entered.insert(at);
-                    open.push(parent);
-                }
-                _ => {
-                    open.pop();
-                    if !done[at] {
-                        done[at] = true;
-                        order.push(at);
-                    }
-                }
-            }
-        }
-    }
-    order
 }

@@ -1,13 +1,12 @@
 //! Putting a record in: its row, the heads of its id, and what the index shows of it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::group::Group;
 use crate::domain::{MEMBER, POLICY_ID, is_reserved};
 use crate::entry::{Sealed, Stamp};
 use crate::hash::Digest;
-use crate::id::{Dot, Id, Version};
+use crate::id::{Dot, Id};
 use crate::machine::load_graph;
 use crate::record::{Kind, Record};
 use crate::store::{
@@ -15,12 +14,22 @@ use crate::store::{
     read_record, record_key, type_key,
 };
 use crate::time::Micros;
-use crate::view::{named_heads, view};
+use crate::view::view;
+
+/// How far the kept row of an id lags behind its records, until the group closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lag {
+    /// Heads, type and counts are exact; what is shown and queued is that of before.
+    View,
+    /// The heads are those that digests alone give.
+    Heads,
+}
 
 impl Group<'_> {
     /// Takes a record in under one more dot.
     ///
-    /// O(1) where it replaces heads that are known by digest and leaves one; else the id's graph is worked out whole.
+    /// O(1) where it replaces heads that are known by digest and leaves one. Else the id's graph is worked out whole,
+    /// once for all that a group brings of it: see [`Group::settle_ids`].
     pub fn insert(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<(), StoreError> {
         let record = &sealed.record;
         let id = &record.id;
@@ -46,8 +55,10 @@ impl Group<'_> {
             row.late.dedup();
             self.overlay
                 .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
-            let changed = before != (row.order_time, row.edges.clone(), row.late.clone());
-            return if changed { self.rework(id, id_row) } else { Ok(()) };
+            if before != (row.order_time, row.edges.clone(), row.late.clone()) {
+                self.lags(id, Lag::Heads);
+            }
+            return Ok(());
         }
         let row = RecordRow {
             order_time: stamp.order_time,
@@ -59,6 +70,9 @@ impl Group<'_> {
         self.overlay
             .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
         self.state.meta.records += 1;
+        if let Some(bearers) = self.bearers.get_mut(id) {
+            bearers.add(&record.version, sealed.digest);
+        }
         let awaited = record_key(id, &sealed.digest);
         let was_awaited = self.overlay.get(Family::Awaiting, &awaited)?.is_some();
         if was_awaited {
@@ -73,60 +87,76 @@ impl Group<'_> {
                     .put(Family::Awaiting, record_key(id, edge), Vec::new());
             }
         }
-        let simple = !was_awaited && row.late.is_empty() && !row.edges.contains(&sealed.digest);
-        match id_row {
-            Some(old) if !simple || old.late => self.rework(id, Some(old)),
-            None if !simple => self.rework(id, None),
-            old => self.extend(sealed, &row, old, missing),
+        let late = !row.late.is_empty() || id_row.as_ref().is_some_and(|row| row.late);
+        if was_awaited || late || row.edges.contains(&sealed.digest) {
+            self.lags(id, Lag::Heads);
+        }
+        self.extend(sealed, &row, id_row, missing);
+        Ok(())
+    }
+
+    /// Follows a new record in its id's row: exactly, unless something but its own edges bears on the heads.
+    fn extend(&mut self, sealed: &Arc<Sealed>, row: &RecordRow, old: Option<IdRow>, missing: bool) {
+        let record = &sealed.record;
+        let rank = (row.order_time, record.version.clone(), sealed.digest);
+        let entity_type = record.entity_type().map(str::to_owned);
+        let mut next = old.clone().unwrap_or_else(|| IdRow {
+            entity_type: entity_type.clone(),
+            eldest: rank.clone(),
+            heads: Vec::new(),
+            late: false,
+            gaps: false,
+            records: 0,
+            shown: Shown::Nothing,
+            queued: false,
+        });
+        if rank < next.eldest {
+            (next.eldest, next.entity_type) = (rank, entity_type);
+        }
+        next.heads.retain(|head| row.edges.binary_search(head).is_err());
+        next.heads.push(sealed.digest);
+        next.heads.sort();
+        next.late |= !row.late.is_empty();
+        next.gaps |= missing;
+        next.records += 1;
+        let alone = next.heads.len() == 1 && record.is_entity() == next.entity_type.is_some();
+        if alone && !self.lagging.contains_key(&record.id) {
+            next.shown = shown(record, next.entity_type.as_deref());
+            next.queued = false;
+            self.put_id(&record.id, old, next);
+        } else {
+            self.lags(&record.id, Lag::View);
+            self.overlay
+                .put(Family::Ids, id_key(&record.id), encode_row(&next));
         }
     }
 
-    /// The short way: nothing points at the new record, and all its edges are known.
-    fn extend(
-        &mut self,
-        sealed: &Arc<Sealed>,
-        row: &RecordRow,
-        old: Option<IdRow>,
-        missing: bool,
-    ) -> Result<(), StoreError> {
-        let record = &sealed.record;
-        let rank = (row.order_time, record.version.clone(), sealed.digest);
-        let mut heads: Vec<Digest> = vec![sealed.digest];
-        let mut next = match &old {
-            None => IdRow {
-                entity_type: record.entity_type().map(str::to_owned),
-                eldest: rank,
-                heads: Vec::new(),
-                late: false,
-                gaps: missing,
-                records: 1,
-                shown: Shown::Nothing,
-                queued: false,
-            },
-            Some(old) => {
-                heads.extend(old.heads.iter().filter(|head| !row.edges.contains(head)));
-                if rank < old.eldest || record.is_entity() != old.entity_type.is_some() {
-                    return self.rework(&record.id, Some(old.clone()));
-                }
-                IdRow {
-                    gaps: old.gaps || missing,
-                    records: old.records + 1,
-                    ..old.clone()
-                }
-            }
-        };
-        if heads.len() > 1 {
-            return self.rework(&record.id, old);
+    /// Notes that an id's row lags.
+    pub fn lags(&mut self, id: &Id, lag: Lag) {
+        let noted = self.lagging.entry(id.clone()).or_insert(lag);
+        *noted = lag.max(*noted);
+    }
+
+    /// Works out the rows of all ids that lag.
+    pub fn settle_ids(&mut self) -> Result<(), StoreError> {
+        while let Some((id, _)) = self.lagging.pop_first() {
+            self.rework(&id)?;
         }
-        next.heads = heads;
-        next.shown = shown(record, next.entity_type.as_deref());
-        next.queued = false;
-        self.put_id(&record.id, old, next);
+        Ok(())
+    }
+
+    /// Works out an id's row if its heads are not exact.
+    pub fn settle_heads(&mut self, id: &Id) -> Result<(), StoreError> {
+        if self.lagging.get(id) == Some(&Lag::Heads) {
+            self.lagging.remove(id);
+            self.rework(id)?;
+        }
         Ok(())
     }
 
     /// The long way: the id's whole graph, and the view that the index follows. O(versions).
-    pub fn rework(&mut self, id: &Id, old: Option<IdRow>) -> Result<(), StoreError> {
+    fn rework(&mut self, id: &Id) -> Result<(), StoreError> {
+        let old = read_id(&self.overlay, id)?;
         let graph = load_graph(&self.overlay, id)?;
         let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else {
             return Ok(());
@@ -178,47 +208,6 @@ impl Group<'_> {
             Shown::Relationship { .. } => &mut self.state.meta.relationships,
         };
         *total = if in_or_out { *total + 1 } else { *total - 1 };
-    }
-
-    /// What each bare parent name of a record stands for at this hub now: the one record that bears it, the heads that
-    /// a computed version names, or nothing.
-    pub fn resolve_names(&self, record: &Record) -> Result<Vec<Vec<Digest>>, StoreError> {
-        let bare: Vec<&Version> = record
-            .parents
-            .iter()
-            .filter(|parent| parent.digest.is_none())
-            .map(|parent| &parent.version)
-            .collect();
-        if bare.is_empty() {
-            return Ok(Vec::new());
-        }
-        let graph = load_graph(&self.overlay, &record.id)?;
-        let resolve = |name: &Version| -> Vec<Digest> {
-            let bearers: Vec<Digest> = graph
-                .nodes()
-                .filter(|node| node.sealed.record.version == *name)
-                .map(|node| node.sealed.digest)
-                .collect();
-            if let [only] = bearers[..] {
-                return vec![only];
-            }
-            let prefixes = named_heads(name);
-            let mut heads = BTreeSet::new();
-            for prefix in &prefixes {
-                let mut matching = graph.nodes().filter(|node| node.sealed.digest.0[..4] == *prefix);
-                match (matching.next(), matching.next()) {
-                    (Some(only), None) => heads.insert(only.sealed.digest),
-                    // One that is not here yet: the whole name is left to be resolved when it has come.
-                    _ => return Vec::new(),
-                };
-            }
-            if bearers.is_empty() {
-                heads.into_iter().collect()
-            } else {
-                Vec::new()
-            }
-        };
-        Ok(bare.into_iter().map(resolve).collect())
     }
 
     /// The largest order time among the parents that this hub knows.

@@ -291,6 +291,7 @@ impl Group<'_> {
         if let Some(address) = self.settings.address {
             content.insert("address".to_owned(), Value::Text(address.to_string()));
         }
+        self.settle_ids()?;
         let now = load_view(&self.overlay, &self.state.policy, &id)?;
         let name = Some(self.settings.name.clone());
         let same = |record: &Record| {

@@ -9,6 +9,8 @@ mod fork;
 mod group;
 mod index;
 mod life;
+mod names;
+mod order;
 mod state;
 
 #[cfg(test)]

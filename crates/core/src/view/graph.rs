@@ -118,54 +118,45 @@ impl Graph {
         seen
     }
 
-    /// Names that records give as parents and that stand for nothing held.
+    /// Names that records give as parents and that stand for nothing held. O(V + E), with a log for bare names.
     pub fn missing_parents(&self) -> Vec<Version> {
         let bearers = bearers(&self.nodes);
         let mut missing = BTreeSet::new();
         for node in self.nodes.values() {
-            for parent in &node.sealed.record.parents {
-                let held = match parent.digest {
-                    Some(digest) => self.nodes.contains_key(&digest),
-                    // A bare name is held if some edge that is not given by digest explains it.
-                    None => {
-                        !node.late.contains(&parent.version) || self.explains(node, &parent.version, &bearers)
+            let parents = &node.sealed.record.parents;
+            let mut named: BTreeSet<&Digest> = BTreeSet::new();
+            for parent in parents {
+                if let Some(digest) = &parent.digest {
+                    named.insert(digest);
+                    if !self.nodes.contains_key(digest) {
+                        missing.insert(parent.version.clone());
                     }
-                };
-                if !held {
-                    missing.insert(parent.version.clone());
                 }
             }
-            for digest in &node.edges {
-                if !self.nodes.contains_key(digest)
-                    && !node
-                        .sealed
-                        .record
-                        .parents
-                        .iter()
-                        .any(|parent| parent.digest.as_ref() == Some(digest))
-                {
-                    // Resolved elsewhere to a record that has not come yet: its name is all we have of it.
-                    missing.extend(
-                        node.sealed
-                            .record
-                            .parents
-                            .iter()
-                            .filter(|p| p.digest.is_none())
-                            .map(|p| p.version.clone()),
-                    );
-                }
+            let bare = || parents.iter().filter(|parent| parent.digest.is_none());
+            if bare().next().is_none() {
+                continue;
+            }
+            // A bare name is held if its hub knew it, or if what it stands for, here or elsewhere, has come.
+            let late: BTreeSet<&Version> = node.late.iter().collect();
+            let held = node.edges.iter().filter_map(|digest| self.nodes.get(digest));
+            let held: BTreeSet<&Version> = held.map(|node| &node.sealed.record.version).collect();
+            let absent = |name: &&Version| {
+                late.contains(name)
+                    && !held.contains(name)
+                    && stands_for(name, &bearers, &self.nodes).is_empty()
+            };
+            missing.extend(bare().map(|parent| &parent.version).filter(absent).cloned());
+            // Resolved elsewhere to a record that has not come yet: its name is all we have of it.
+            if node
+                .edges
+                .iter()
+                .any(|digest| !self.nodes.contains_key(digest) && !named.contains(digest))
+            {
+                missing.extend(bare().map(|parent| parent.version.clone()));
             }
         }
         missing.into_iter().collect()
-    }
-
-    fn explains(&self, node: &Node, name: &Version, bearers: &BTreeMap<&Version, Vec<Digest>>) -> bool {
-        !stands_for(name, bearers, &self.nodes).is_empty()
-            || node.edges.iter().any(|d| {
-                self.nodes
-                    .get(d)
-                    .is_some_and(|n| n.sealed.record.version == *name)
-            })
     }
 }
 
