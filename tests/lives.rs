@@ -158,7 +158,7 @@ fn a_copied_folder_becomes_a_hub_of_its_own() {
     assert!(stopped.success(), "{stopped}");
     let twin = Setup {
         name: "twin".to_owned(),
-        data: setup.data.with_extension("twin"),
+        data: setup.data.with_file_name("twin"),
         ..setup.clone()
     };
     copy(&setup.data, &twin.data);

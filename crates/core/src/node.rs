@@ -253,7 +253,7 @@ impl Route for peers::Output {
             }
             Output::LinkDown { link } => post(Mail::Reconcile(reconcile::Input::LinkDown { link })),
             Output::Join { home_id } => post(Mail::Storage(storage::Input::Join { home_id })),
-            Output::Twin => post(Mail::Storage(storage::Input::Twin)),
+            Output::Twin { of } => post(Mail::Storage(storage::Input::Twin { of })),
             Output::Peers(peers) => effects.push(Effect::Notice(Notice::Peers(peers))),
         }
     }

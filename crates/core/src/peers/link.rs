@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Output, Peers};
+use crate::id::HubId;
 use crate::machine::Link;
 use crate::time::Now;
 use crate::wire::{Hello, Message, PROTOCOL, WireClock};
@@ -16,6 +17,8 @@ pub(super) struct LinkState {
     /// As dialled; None if they dialled us.
     pub dialled: Option<String>,
     pub hello: Option<Box<Hello>>,
+    /// The name that we first said on it.
+    pub opened_as: HubId,
     /// Whether the rest of the hub uses it.
     pub up: bool,
     pub heard_at: Duration,
@@ -35,6 +38,7 @@ impl Peers {
             LinkState {
                 dialled,
                 hello: None,
+                opened_as: self.identity.hub_id,
                 up: false,
                 heard_at: now.mono,
                 opened_at: now.mono,
@@ -101,7 +105,7 @@ impl Peers {
                     "another live hub answers under our name".to_owned(),
                     out,
                 );
-                out.push(Output::Twin);
+                out.push(Output::Twin { of: hello.hub_id });
             } else {
                 self.cut(
                     now,

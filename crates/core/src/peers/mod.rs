@@ -123,7 +123,10 @@ pub enum Output {
         home_id: HomeId,
     },
     /// Another live hub answers under our name.
-    Twin,
+    Twin {
+        /// The name: several links tell of one twin, and only the first of them when it is still ours.
+        of: HubId,
+    },
     /// Who is there has changed.
     Peers(Vec<PeerStatus>),
 }
@@ -247,7 +250,8 @@ impl Peers {
                 let of_our_home =
                     hello.is_some_and(|h| h.home_id.is_some() && h.home_id == self.identity.home_id);
                 if code == "twin" && of_our_home {
-                    out.push(Output::Twin);
+                    let of = state.map_or(self.identity.hub_id, |state| state.opened_as);
+                    out.push(Output::Twin { of });
                 } else if code == "other_home" {
                     self.dialler.avoid(
                         self.links.get(&link).and_then(|state| state.dialled.as_deref()),

@@ -221,11 +221,36 @@ fn a_restarted_hub_takes_the_place_of_its_old_link_and_a_clone_does_not() {
 fn of_two_live_hubs_with_one_name_the_later_start_begins_anew() {
     let mut room = room(Some(HOME));
     let out = step(&mut room, 0, vec![incoming(1), hello(1, 1, 40, Some(HOME))]);
-    assert!(out.contains(&Output::Twin), "our boot is the larger");
+    let twin = Output::Twin { of: us(None).hub_id };
+    assert!(out.contains(&twin), "our boot is the larger");
     let out = step(&mut room, 1, vec![incoming(2), hello(2, 1, 60, Some(HOME))]);
-    assert!(!out.contains(&Output::Twin));
+    assert!(!out.contains(&twin));
     let out = step(&mut room, 2, vec![incoming(3), hello(3, 1, 50, Some(HOME))]);
     assert_eq!(cuts(&out), [(3, "self")], "we dialled ourselves");
+}
+
+/// Every peer tells a clone of its twin. A clone that had taken a name of its own at the first word took another at the
+/// second, and a life with each.
+#[test]
+fn a_late_word_of_a_twin_is_about_the_name_that_was_said() {
+    let mut room = room(Some(HOME));
+    let before = us(Some(HOME));
+    step(&mut room, 0, vec![incoming(1), hello(1, 2, 9, Some(HOME))]);
+    let now = Identity {
+        hub_id: HubId(Uuid::from_u128(7)),
+        ..before.clone()
+    };
+    step(&mut room, 1, vec![Input::Identity(now)]);
+    let bye = Message::Bye {
+        code: "twin".into(),
+        detail: String::new(),
+    };
+    let told = Input::Message {
+        link: Link(1),
+        message: bye,
+    };
+    let out = step(&mut room, 2, vec![told]);
+    assert!(out.contains(&Output::Twin { of: before.hub_id }), "{out:?}");
 }
 
 #[test]

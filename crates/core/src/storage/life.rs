@@ -230,7 +230,10 @@ impl Group<'_> {
     }
 
     /// Two live hubs cannot share a name: this one, a clone, goes on under a name and a replica of its own.
-    pub fn leave_the_name_to_the_twin(&mut self) -> Result<(), StoreError> {
+    pub fn leave_the_name_to_the_twin(&mut self, of: HubId) -> Result<(), StoreError> {
+        if of != self.state.meta.hub_id {
+            return Ok(()); // told before, by another link
+        }
         self.state.meta.hub_id = HubId(random_uuid(self.settings, 1_000 + self.state.meta.life));
         self.meta_touched = true;
         self.identity_changed = true;

@@ -27,7 +27,7 @@ use state::State;
 
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
-use crate::id::{Dot, HomeId, ReplicaId};
+use crate::id::{Dot, HomeId, HubId, ReplicaId};
 use crate::machine::{Identity, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::Now;
@@ -62,8 +62,11 @@ pub enum Input {
         /// The last sequence that both branches hold; 0 if none.
         common: u64,
     },
-    /// Another live hub writes under this hub's replica: begin a new life.
-    Twin,
+    /// Another live hub answers under a name of this hub: if it still bears it, it takes another and begins a new life.
+    Twin {
+        /// The name.
+        of: HubId,
+    },
     /// The commit of this number is durable.
     Committed {
         /// As it left.
@@ -79,9 +82,11 @@ impl Input {
         match self {
             Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
-            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => {
-                0
-            }
+            Input::Join { .. }
+            | Input::Fork { .. }
+            | Input::Twin { .. }
+            | Input::Committed { .. }
+            | Input::Stop => 0,
         }
     }
 
@@ -94,9 +99,11 @@ impl Input {
                 .map(|sealed| sealed.bytes.len() + 128)
                 .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
-            Input::Join { .. } | Input::Fork { .. } | Input::Twin | Input::Committed { .. } | Input::Stop => {
-                0
-            }
+            Input::Join { .. }
+            | Input::Fork { .. }
+            | Input::Twin { .. }
+            | Input::Committed { .. }
+            | Input::Stop => 0,
         }
     }
 }
@@ -260,7 +267,7 @@ impl Storage {
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
                 Input::Join { home_id } => group.join(home_id)?,
                 Input::Fork { replica, common } => group.stands(replica, common),
-                Input::Twin => group.leave_the_name_to_the_twin()?,
+                Input::Twin { of } => group.leave_the_name_to_the_twin(of)?,
                 Input::Committed { .. } => {}
                 Input::Stop => stop = true,
             }

@@ -206,6 +206,18 @@ fn a_set_that_comes_before_the_policy_is_early_and_not_bad() {
 }
 
 #[test]
+fn a_twin_that_is_told_of_twice_costs_one_name_and_one_life() {
+    let mut bench = Bench::founded();
+    let of = bench.storage.identity().hub_id;
+    bench.settle(vec![Input::Twin { of }, Input::Twin { of }]);
+    let now = bench.storage.identity();
+    assert_ne!(now.hub_id, of);
+    assert_eq!(now.life, 2);
+    bench.settle(vec![Input::Twin { of }]);
+    assert_eq!(bench.storage.identity(), now);
+}
+
+#[test]
 fn a_refused_set_changes_nothing() {
     let mut bench = Bench::founded();
     let totals = bench.storage.totals();
