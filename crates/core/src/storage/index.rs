@@ -56,6 +56,7 @@ impl Group<'_> {
             self.overlay
                 .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
             if before != (row.order_time, row.edges.clone(), row.late.clone()) {
+                self.await_parents(sealed, &row, None)?;
                 self.lags(id, Lag::Heads);
             }
             return Ok(());
@@ -78,21 +79,33 @@ impl Group<'_> {
         if was_awaited {
             self.overlay.delete(Family::Awaiting, awaited);
         }
-        let mut missing = false;
-        for edge in &row.edges {
-            let is_head = id_row.as_ref().is_some_and(|row| row.heads.contains(edge));
-            if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
-                missing = true;
-                self.overlay
-                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
-            }
-        }
+        let missing = self.await_parents(sealed, &row, id_row.as_ref())?;
         let late = !row.late.is_empty() || id_row.as_ref().is_some_and(|row| row.late);
         if was_awaited || late || row.edges.contains(&sealed.digest) {
             self.lags(id, Lag::Heads);
         }
         self.extend(sealed, &row, id_row, missing);
         Ok(())
+    }
+
+    /// Notes the parents of a record that have not come yet; whether there are any. Those that are heads are here.
+    fn await_parents(
+        &mut self,
+        sealed: &Sealed,
+        row: &RecordRow,
+        id_row: Option<&IdRow>,
+    ) -> Result<bool, StoreError> {
+        let id = &sealed.record.id;
+        let mut missing = false;
+        for edge in &row.edges {
+            let is_head = id_row.is_some_and(|row| row.heads.binary_search(edge).is_ok());
+            if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
+                missing = true;
+                self.overlay
+                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
+            }
+        }
+        Ok(missing)
     }
 
     /// Follows a new record in its id's row: exactly, unless something but its own edges bears on the heads.

@@ -1,0 +1,207 @@
+//! Bugs of storage that were, each told once more by the steps that showed it.
+
+use std::cell::Cell;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::entry::{Entry, Genesis, Stamp};
+use crate::hash::Digest;
+use crate::id::HubId;
+use crate::store::{Family, Visit, read_log};
+
+#[test]
+fn what_is_written_under_a_clock_gone_mad_can_be_read_back() {
+    let mut bench = Bench::founded();
+    let mad = Now {
+        wall: Micros(u64::MAX),
+        mono: Duration::ZERO,
+    };
+    let mut out = Vec::new();
+    let input = Input::Accept {
+        ticket: Ticket(7),
+        sets: vec![set(device("v1", &[], 1))],
+    };
+    bench
+        .storage
+        .step(mad, &bench.store.snapshot(), vec![input], &mut out)
+        .unwrap();
+    let Some(Output::Commit(commit)) = out.first() else {
+        panic!("{:?}", names(&out))
+    };
+    bench.store.commit(commit).unwrap();
+    let replica = bench.storage.identity().replica.unwrap();
+    let sequence = bench.storage.clock().sequence(&replica);
+    let row = read_log(&bench.store.snapshot(), Dot { replica, sequence })
+        .unwrap()
+        .unwrap();
+    Entry::from_canonical(&row.entry).unwrap();
+}
+
+/// Counts the rows that are read of a store.
+struct Counting<'s> {
+    store: &'s dyn Snapshot,
+    rows: Cell<usize>,
+}
+
+impl Snapshot for Counting<'_> {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.set(self.rows.get() + 1);
+        self.store.get(family, key)
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        until: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.store.scan(family, from, until, &mut |key, value| {
+            self.rows.set(self.rows.get() + 1);
+            visit(key, value)
+        })
+    }
+}
+
+/// An old client's lineage: hundreds of versions of one id, each naming the one before it by its bare version.
+#[test]
+fn a_long_lineage_of_one_id_is_worked_out_once_and_not_once_for_each_record() {
+    let mut bench = Bench::founded();
+    let bare = |version: String| Parent {
+        version: Version::new(&version).unwrap(),
+        digest: None,
+    };
+    let lineage = |range: std::ops::Range<i64>| -> Vec<Arc<Sealed>> {
+        let record = |n: i64| device(&format!("v{n}"), &[bare(format!("v{}", n - 1))], n);
+        range.map(|n| Arc::new(Sealed::new(record(n)))).collect()
+    };
+    let accept = |sets: Vec<ChangeSet>| Input::Accept {
+        ticket: Ticket(7),
+        sets,
+    };
+    bench.settle(vec![accept(vec![ChangeSet {
+        records: lineage(0..300),
+    }])]);
+    let one_set = vec![ChangeSet {
+        records: lineage(300..600),
+    }];
+    let many_sets = lineage(600..900).into_iter().map(|record| ChangeSet {
+        records: vec![record],
+    });
+    for sets in [one_set, many_sets.collect()] {
+        let store = bench.store.snapshot();
+        let counting = Counting {
+            store: &store,
+            rows: Default::default(),
+        };
+        let mut out = Vec::new();
+        bench
+            .storage
+            .step(now(), &counting, vec![accept(sets)], &mut out)
+            .unwrap();
+        let rows = counting.rows.get();
+        assert!(rows < 20_000, "{rows} rows read");
+        let Some(Output::Commit(commit)) = out.first() else {
+            panic!("{:?}", names(&out))
+        };
+        let number = commit.number;
+        bench.store.commit(commit).unwrap();
+        bench.step(vec![Input::Committed { number }]);
+    }
+    let row = read_id(&bench.store.snapshot(), &Id::new("lamp").unwrap())
+        .unwrap()
+        .unwrap();
+    assert_eq!((row.heads.len(), row.records), (1, 900));
+}
+
+/// The log of another hub of this home, written by hand: each entry holds one record and what its bare names stood for.
+fn foreign_log(bench: &Bench, entries: &[(Record, Vec<Vec<Digest>>)]) -> Vec<Bundle> {
+    let replica = ReplicaId([9; 16]);
+    let mut bundles: Vec<Bundle> = Vec::new();
+    for (at, (record, resolved)) in entries.iter().enumerate() {
+        let sealed = Arc::new(Sealed::new(record.clone()));
+        let prev = bundles.last().map(|bundle| (at as u64, bundle.hash));
+        let genesis = prev.is_none().then(|| Genesis {
+            home_id: bench.storage.identity().home_id.unwrap(),
+            hub_id: HubId(Uuid::from_u128(9)),
+            life: 1,
+            earlier: None,
+        });
+        let stamp = Stamp {
+            digest: sealed.digest,
+            order_time: Micros(WALL),
+            resolved: resolved.clone(),
+        };
+        let entry = Entry {
+            dot: Dot {
+                replica,
+                sequence: at as u64 + 1,
+            },
+            prev,
+            genesis,
+            stamps: vec![stamp],
+            extra: Map::new(),
+        };
+        bundles.push(Bundle::seal(entry, vec![sealed]));
+    }
+    bundles
+}
+
+fn heads_after(entries: &[(Record, Vec<Vec<Digest>>)], apart: bool) -> Option<Vec<Digest>> {
+    let mut bench = Bench::founded();
+    let bundles = foreign_log(&bench, entries);
+    let groups = if apart { 1 } else { bundles.len() };
+    for group in bundles.chunks(groups) {
+        bench.settle(vec![Input::Apply {
+            link: Link(1),
+            bundles: group.to_vec(),
+        }]);
+    }
+    read_id(&bench.store.snapshot(), &Id::new("lamp").unwrap())
+        .unwrap()
+        .map(|row| row.heads)
+}
+
+fn bare(version: &str) -> Parent {
+    Parent {
+        version: Version::new(version).unwrap(),
+        digest: None,
+    }
+}
+
+/// Two hubs each resolved a bare name to the other's record, and the entries that did not know the names fell with a
+/// branch: a circle of resolved names alone. Its edges count as absent, as in any circle.
+#[test]
+fn records_that_name_each_other_are_both_heads() {
+    let (one, two) = (device("v1", &[bare("v2")], 1), device("v2", &[bare("v1")], 2));
+    let digest = |record: &Record| Sealed::new(record.clone()).digest;
+    let mut both = vec![digest(&one), digest(&two)];
+    both.sort();
+    let entries = [
+        (one.clone(), vec![vec![digest(&two)]]),
+        (two.clone(), vec![vec![digest(&one)]]),
+    ];
+    for apart in [false, true] {
+        assert_eq!(heads_after(&entries, apart), Some(both.clone()), "apart: {apart}");
+    }
+}
+
+/// A second entry resolves a name of a record that is known to one that has not come yet: it is awaited all the same.
+#[test]
+fn a_parent_that_only_a_later_entry_names_is_awaited() {
+    let digest = |record: &Record| Sealed::new(record.clone()).digest;
+    let (first, child) = (device("v", &[], 1), device("c", &[bare("v")], 2));
+    let second = device("v", &[bare("c")], 3);
+    let entries = [
+        (first.clone(), vec![]),
+        (child.clone(), vec![vec![digest(&first)]]),
+        (child.clone(), vec![vec![digest(&second)]]),
+        (second.clone(), vec![vec![digest(&child)]]),
+    ];
+    let mut both = vec![digest(&child), digest(&second)];
+    both.sort();
+    for apart in [false, true] {
+        assert_eq!(heads_after(&entries, apart), Some(both.clone()), "apart: {apart}");
+    }
+}
