@@ -205,12 +205,15 @@ impl<'g> Group<'g> {
     /// The commit and what follows from it, in order: the news first, then replies.
     pub fn close(mut self) -> Result<(Commit, Vec<Output>), StoreError> {
         let mut news = Vec::new();
-        self.settle_ids()?;
         if self.policy_touched {
             let policy = Arc::new(load_policy(&self.overlay)?);
+            if policy.manifest != self.state.policy.manifest {
+                self.contested_lag()?;
+            }
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
         }
+        self.settle_ids()?;
         if self.members_touched {
             news.push(Output::Members(load_members(&self.overlay)?));
         }

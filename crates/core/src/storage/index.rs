@@ -10,8 +10,8 @@ use crate::id::{Dot, Id, Version};
 use crate::machine::load_graph;
 use crate::record::{Kind, Record};
 use crate::store::{
-    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, edge_key, encode_row, id_key, read_id,
-    read_record, record_key, type_key,
+    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, decode_row, edge_key, encode_row, id_key,
+    read_id, read_record, record_key, trailing_id, type_key,
 };
 use crate::time::Micros;
 use crate::view::view;
@@ -148,6 +148,21 @@ impl Group<'_> {
     pub fn lags(&mut self, id: &Id, lag: Lag) {
         let noted = self.lagging.entry(id.clone()).or_insert(lag);
         *noted = lag.max(*noted);
+    }
+
+    /// Where several heads stand, what is shown and queued hangs on the policy: notes all such ids. O(ids).
+    pub fn contested_lag(&mut self) -> Result<(), StoreError> {
+        let (mut contested, mut failed) = (Vec::new(), None);
+        self.overlay.scan(Family::Ids, &[], None, &mut |key, value| {
+            match decode_row::<IdRow>(Family::Ids, value) {
+                Ok(row) if row.heads.len() > 1 => contested.extend(trailing_id(key, 0)),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        })?;
+        contested.iter().for_each(|id| self.lags(id, Lag::View));
+        failed.map_or(Ok(()), Err)
     }
 
     /// Works out the rows of all ids that lag.

@@ -205,3 +205,45 @@ fn a_parent_that_only_a_later_entry_names_is_awaited() {
         assert_eq!(heads_after(&entries, apart), Some(both.clone()), "apart: {apart}");
     }
 }
+
+/// Strategies come with the policy's record. A hub that takes conflicts in before it, or in one group with it, must
+/// queue the same as all others.
+#[test]
+fn the_queue_follows_the_policy_that_comes_with_or_after_the_conflicts() {
+    let strategy = |name: &str| Value::Map(Map::from([("strategy".to_owned(), Value::from(name))]));
+    let mut settings = settings();
+    let manual = Value::Map(Map::from([("device".to_owned(), strategy("manual"))]));
+    settings.policy.insert("entity".to_owned(), manual);
+    let store = MemoryStore::default();
+    let storage = Storage::open(settings, &store.snapshot(), &store.marks()).unwrap();
+    let mut founder = Bench { store, storage };
+    let new = |out: Vec<Output>| -> Vec<Bundle> {
+        let bundles = out.into_iter().filter_map(|output| match output {
+            Output::Durable { bundles, .. } => Some(bundles),
+            _ => None,
+        });
+        bundles.flatten().map(|(bundle, _)| (*bundle).clone()).collect()
+    };
+    let mut own = new(founder.settle(Vec::new()));
+    own.extend(new(founder.accept(device("v1", &[], 1))));
+    own.extend(new(founder.accept(device("v2", &[], 2))));
+    assert_eq!(founder.storage.totals().conflicts, 1);
+    let home_id = own[0].entry.genesis.clone().unwrap().home_id;
+    // The same two heads, accepted by a hub that had not heard the policy yet.
+    let elsewhere = [
+        (device("v1", &[], 1), Vec::new()),
+        (device("v2", &[], 2), Vec::new()),
+    ];
+    let elsewhere = foreign_log(&founder, &elsewhere);
+    for groups in [vec![own.clone()], vec![elsewhere, own]] {
+        let mut other = Bench::open(MemoryStore::default());
+        other.storage.settings.found = false;
+        other.storage.settings.seed = [3, 4];
+        other.settle(vec![Input::Join { home_id }]);
+        for bundles in groups {
+            let link = Link(1);
+            other.settle(vec![Input::Apply { link, bundles }]);
+        }
+        assert_eq!(other.storage.totals().conflicts, 1);
+    }
+}
