@@ -8,6 +8,9 @@ pub const HEADS_MAX: usize = 1_024;
 pub const MERGE_HEADS_MAX: usize = 256;
 /// Heads that a computed version still spells out; above, it carries a hash of them.
 pub const NAMED_HEADS_MAX: usize = 20;
+/// Digests that one entry says bare names stood for: 13 MB of it, so that a set at its bounds and its entry fit a
+/// message. Names beyond are left to be resolved by whoever reads them.
+pub const RESOLVED_MAX: usize = 200_000;
 /// Longest entity or relationship type, name of a user, device or source: bytes.
 pub const WORD_BYTES_MAX: usize = 128;
 /// Longest `name` of an entity: bytes.

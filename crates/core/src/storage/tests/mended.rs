@@ -247,3 +247,45 @@ fn the_queue_follows_the_policy_that_comes_with_or_after_the_conflicts() {
         assert_eq!(other.storage.totals().conflicts, 1);
     }
 }
+
+/// A computed name is nine bytes a head in a push and 66 in the entry that says what it stood for.
+#[test]
+fn an_entry_says_what_names_stood_for_only_as_far_as_a_message_can_carry_it() {
+    let mut bench = Bench::founded();
+    let roots: Vec<Arc<Sealed>> = (0..20)
+        .map(|n| Arc::new(Sealed::new(device(&format!("v{n}"), &[], n))))
+        .collect();
+    let heads: Vec<String> = roots.iter().map(|root| root.digest.short()).collect();
+    let names = |of: usize| -> Vec<Parent> {
+        (0..1_024)
+            .map(|n| bare(&format!("{of}-{n}-000000-merge.0.{}", heads.join("."))))
+            .collect()
+    };
+    let many: Vec<Arc<Sealed>> = (0..10)
+        .map(|n| Arc::new(Sealed::new(device(&format!("w{n}"), &names(n), 0))))
+        .collect();
+    let sets = vec![ChangeSet { records: roots }, ChangeSet { records: many }];
+    let input = Input::Accept {
+        ticket: Ticket(7),
+        sets,
+    };
+    let out = bench.settle(vec![input]);
+    let bundles = out.iter().find_map(|output| match output {
+        Output::Durable { bundles, .. } => Some(bundles),
+        _ => None,
+    });
+    let entry = &bundles.unwrap().last().unwrap().0.entry;
+    assert_eq!(entry.stamps.len(), 10);
+    let said: usize = entry
+        .stamps
+        .iter()
+        .flat_map(|stamp| &stamp.resolved)
+        .map(Vec::len)
+        .sum();
+    assert!(said <= crate::limits::RESOLVED_MAX, "{said} digests");
+    // What is left open stands for the same all the same.
+    let row = read_id(&bench.store.snapshot(), &Id::new("lamp").unwrap())
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.heads.len(), 10);
+}
