@@ -289,3 +289,80 @@ fn an_entry_says_what_names_stood_for_only_as_far_as_a_message_can_carry_it() {
         .unwrap();
     assert_eq!(row.heads.len(), 10);
 }
+
+fn codes(out: &[Output]) -> Vec<String> {
+    let refused = out.iter().find_map(|output| match output {
+        Output::Accepted { results, .. } => Some(results.clone()),
+        _ => None,
+    });
+    let rows = refused.unwrap().into_iter().flat_map(|result| match result {
+        SetResult::Refused(rows) => rows,
+        SetResult::Landed(_) => Vec::new(),
+    });
+    rows.map(|row| row.code).collect()
+}
+
+fn push(bench: &mut Bench, records: Vec<Record>) -> Vec<String> {
+    let records = records
+        .into_iter()
+        .map(|record| Arc::new(Sealed::new(record)))
+        .collect();
+    codes(&bench.settle(vec![Input::Accept {
+        ticket: Ticket(7),
+        sets: vec![ChangeSet { records }],
+    }]))
+}
+
+/// What the door checks against what it holds, it must check against the set itself too.
+#[test]
+fn a_set_cannot_bring_what_one_record_after_the_other_could_not() {
+    let mut bench = Bench::founded();
+    let edge = |mut record: Record| {
+        record.kind = Kind::Relationship {
+            from: Id::new("a").unwrap(),
+            to: Id::new("b").unwrap(),
+            relationship_type: "any".into(),
+        };
+        record.deleted = true;
+        record
+    };
+    let two_kinds = vec![device("v1", &[], 1), edge(device("v2", &[], 2))];
+    assert_eq!(push(&mut bench, two_kinds), ["set_refused", "type_changed"]);
+    let heads = |count: i64| {
+        (0..count)
+            .map(|n| device(&format!("v{n}"), &[], n))
+            .collect::<Vec<_>>()
+    };
+    let refused = push(&mut bench, heads(1_025));
+    assert_eq!(refused.iter().filter(|code| *code == "limit_heads").count(), 1);
+    assert_eq!(push(&mut bench, heads(1_024)), Vec::<String>::new());
+    let parent = |n: i64| Parent {
+        version: Version::new(&format!("v{n}")).unwrap(),
+        digest: Some(Sealed::new(device(&format!("v{n}"), &[], n)).digest),
+    };
+    assert_eq!(
+        push(&mut bench, vec![device("w1", &[parent(1)], 1)]),
+        Vec::<String>::new()
+    );
+    let two = vec![device("w2", &[parent(2)], 1), device("w3", &[parent(2)], 1)];
+    assert_eq!(push(&mut bench, two), ["set_refused", "limit_heads"]);
+}
+
+/// A record under the policy's id, or a hub's reserved word, would take its type away from it.
+#[test]
+fn reserved_ids_are_refused_of_every_kind_deleted_or_not() {
+    let mut bench = Bench::founded();
+    for deleted in [false, true] {
+        for id in ["_policy", "_anything"] {
+            let mut record = device("v1", &[], 1);
+            (record.id, record.deleted) = (Id::new(id).unwrap(), deleted);
+            assert_eq!(push(&mut bench, vec![record.clone()]), ["reserved_type"], "{id}");
+            record.kind = Kind::Relationship {
+                from: Id::new("a").unwrap(),
+                to: Id::new("b").unwrap(),
+                relationship_type: "any".into(),
+            };
+            assert_eq!(push(&mut bench, vec![record]), ["reserved_type"], "{id}");
+        }
+    }
+}
