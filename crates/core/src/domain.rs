@@ -182,6 +182,9 @@ impl Manifest {
     pub fn check(&self, record: &Record) -> Result<(), RecordError> {
         let refuse = |code, detail| Err(RecordError { code, detail });
         match &record.kind {
+            _ if is_reserved(record.id.as_str()) => {
+                refuse("reserved_type", format!("the id {} is reserved", record.id))
+            }
             Kind::Entity { entity_type, .. } if is_reserved(entity_type) => refuse(
                 "reserved_type",
                 format!("entities of type {entity_type} are written by hubs only"),
@@ -203,9 +206,6 @@ impl Manifest {
                     "unknown_source_type",
                     format!("unknown source type {source:?}; known are {}", known.join(", ")),
                 )
-            }
-            Kind::Entity { .. } if is_reserved(record.id.as_str()) => {
-                refuse("reserved_type", format!("the id {} is reserved", record.id))
             }
             Kind::Entity { .. } => Ok(()),
             Kind::Relationship {

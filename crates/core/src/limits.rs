@@ -11,6 +11,9 @@ pub const NAMED_HEADS_MAX: usize = 20;
 /// Parents that all records of one set name together: each may stand for up to 20 heads in the log entry, which must fit
 /// one message between hubs.
 pub const SET_PARENTS_MAX: usize = 20_000;
+/// Digests that one entry says bare names stood for: 13 MB of it, so that a set at its bounds and its entry fit a
+/// message. Names beyond are left to be resolved by whoever reads them.
+pub const RESOLVED_MAX: usize = 200_000;
 /// Longest entity or relationship type, name of a user, device or source: bytes.
 pub const WORD_BYTES_MAX: usize = 128;
 /// Longest `name` of an entity: bytes.

@@ -1,17 +1,19 @@
 //! A client's change set: known, refused, or given a dot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Output;
 use super::group::Group;
+use super::order::causes_first;
 use crate::domain::is_reserved;
 use crate::entry::{ChangeSet, Sealed};
 use crate::hash::Digest;
-use crate::id::Id;
+use crate::id::{Id, Version};
 use crate::limits::HEADS_MAX;
 use crate::machine::{Landed, SetResult, Ticket};
 use crate::record::{Kind, Record, RecordError};
-use crate::store::{StoreError, read_id, read_record};
+use crate::store::{IdRow, StoreError, read_id, read_record};
 use crate::wire::Rejected;
 
 impl Group<'_> {
@@ -46,7 +48,7 @@ impl Group<'_> {
             self.write_own(set)?;
         }
         // A set that was known whole gets no dot and is acknowledged again.
-        let row = |(sealed, known): (&std::sync::Arc<Sealed>, bool)| Landed {
+        let row = |(sealed, known): (&Arc<Sealed>, bool)| Landed {
             id: sealed.record.id.clone(),
             version: sealed.record.version.clone(),
             digest: sealed.digest,
@@ -60,20 +62,17 @@ impl Group<'_> {
     }
 
     /// The records that this hub, as it is now, refuses. Records that it holds already are never among them.
-    fn culprits(&self, set: &ChangeSet, known: &[bool]) -> Result<BTreeMap<Digest, RecordError>, StoreError> {
+    fn culprits(
+        &mut self,
+        set: &ChangeSet,
+        known: &[bool],
+    ) -> Result<BTreeMap<Digest, RecordError>, StoreError> {
         let mut culprits = BTreeMap::new();
         if self.state.meta.home_id.is_none() || !self.state.policy.is_held() {
             let detail =
-                "this hub has no home yet, or not its rules: start a hub with mesh.found, or wait for a seed"
-                    .to_owned();
+                "this hub has no home yet, or not its rules: start a hub with mesh.found, or wait for a seed";
             for sealed in &set.records {
-                culprits.insert(
-                    sealed.digest,
-                    RecordError {
-                        code: "no_home",
-                        detail: detail.clone(),
-                    },
-                );
+                culprits.insert(sealed.digest, refusal("no_home", detail));
             }
             return Ok(culprits);
         }
@@ -82,15 +81,51 @@ impl Group<'_> {
             .iter()
             .filter_map(|sealed| Some((&sealed.record.id, sealed.record.entity_type()?)))
             .collect();
-        for (sealed, known) in set.records.iter().zip(known) {
-            if !known && let Some(error) = self.check(&sealed.record, &types)? {
+        let new = || {
+            set.records
+                .iter()
+                .zip(known)
+                .filter(|(_, known)| !**known)
+                .map(|(sealed, _)| sealed)
+        };
+        // What an id that is new with this set is, from its first good record on.
+        let mut kinds: BTreeMap<&Id, Option<&str>> = BTreeMap::new();
+        let mut by_id: BTreeMap<&Id, Vec<Arc<Sealed>>> = BTreeMap::new();
+        for sealed in new() {
+            let record = &sealed.record;
+            by_id.entry(&record.id).or_default().push(sealed.clone());
+            let row = read_id(&self.overlay, &record.id)?;
+            let kind = match &row {
+                Some(row) => row.entity_type.as_deref(),
+                None => kinds.get(&record.id).copied().unwrap_or(record.entity_type()),
+            };
+            if let Some(error) = self.check(record, kind, &types)? {
                 culprits.insert(sealed.digest, error);
+            } else {
+                kinds.entry(&record.id).or_insert(record.entity_type());
             }
+        }
+        for (id, records) in by_id {
+            self.count_heads(id, &records, &mut culprits)?;
         }
         Ok(culprits)
     }
 
-    fn check(&self, record: &Record, types: &BTreeMap<&Id, &str>) -> Result<Option<RecordError>, StoreError> {
+    /// `kind` is what the record's id is: an entity type, or None for a relationship.
+    fn check(
+        &self,
+        record: &Record,
+        kind: Option<&str>,
+        types: &BTreeMap<&Id, &str>,
+    ) -> Result<Option<RecordError>, StoreError> {
+        if is_reserved(record.id.as_str()) {
+            let detail = format!("the id {} is reserved", record.id);
+            return Ok(Some(refusal("reserved_type", detail)));
+        }
+        if let Some(entity_type) = record.entity_type().filter(|name| is_reserved(name)) {
+            let detail = format!("entities of type {entity_type} are written by hubs only");
+            return Ok(Some(refusal("reserved_type", detail)));
+        }
         let manifest = &self.state.policy.manifest;
         // Deleting needs no fitting types: what a later policy no longer knows can still be taken away.
         if !record.deleted
@@ -103,40 +138,16 @@ impl Group<'_> {
         if let Some(name) = names.into_iter().flatten().find(|name| is_reserved(name)) {
             let detail =
                 format!("{name} is reserved: entities of such types and ids are written by hubs only");
-            return Ok(Some(RecordError {
-                code: "reserved_type",
-                detail,
-            }));
+            return Ok(Some(refusal("reserved_type", detail)));
         }
-        let row = read_id(&self.overlay, &record.id)?;
-        if let Some(row) = &row {
-            if row.entity_type.as_deref() != record.entity_type() {
-                let before = row.entity_type.as_deref().unwrap_or("relationship");
-                let now = record.entity_type().unwrap_or("relationship");
-                let detail = format!(
-                    "{} is a {before} and stays one; a {now} needs an id of its own",
-                    record.id
-                );
-                return Ok(Some(RecordError {
-                    code: "type_changed",
-                    detail,
-                }));
-            }
-            let names_a_head = record
-                .parents
-                .iter()
-                .any(|p| p.digest.is_some_and(|d| row.heads.contains(&d)));
-            if row.heads.len() >= HEADS_MAX && !names_a_head {
-                let detail = format!(
-                    "{} has {} heads: name some of them as parents",
-                    record.id,
-                    row.heads.len()
-                );
-                return Ok(Some(RecordError {
-                    code: "limit_heads",
-                    detail,
-                }));
-            }
+        if kind != record.entity_type() {
+            let before = kind.unwrap_or("relationship");
+            let now = record.entity_type().unwrap_or("relationship");
+            let detail = format!(
+                "{} is a {before} and stays one; a {now} needs an id of its own",
+                record.id
+            );
+            return Ok(Some(refusal("type_changed", detail)));
         }
         if let (
             Kind::Relationship {
@@ -156,6 +167,49 @@ impl Group<'_> {
         Ok(None)
     }
 
+    /// Refuses records that would leave their id with more heads than are allowed, and more than there were.
+    fn count_heads(
+        &mut self,
+        id: &Id,
+        records: &[Arc<Sealed>],
+        culprits: &mut BTreeMap<Digest, RecordError>,
+    ) -> Result<(), StoreError> {
+        let kept = |row: Option<IdRow>| row.map_or_else(Vec::new, |row| row.heads);
+        if kept(read_id(&self.overlay, id)?).len() + records.len() <= HEADS_MAX {
+            return Ok(());
+        }
+        self.settle_heads(id)?;
+        let mut heads: BTreeSet<Digest> = kept(read_id(&self.overlay, id)?).into_iter().collect();
+        let mut bearers: BTreeMap<&Version, Vec<Digest>> = BTreeMap::new();
+        for sealed in records {
+            bearers
+                .entry(&sealed.record.version)
+                .or_default()
+                .push(sealed.digest);
+        }
+        let mut room = usize::MAX;
+        for at in causes_first(records) {
+            let Sealed { record, digest, .. } = &*records[at];
+            let before = heads.len();
+            for named in self.resolve_names(record, &mut room)?.iter().flatten() {
+                heads.remove(named);
+            }
+            for parent in &record.parents {
+                match (&parent.digest, bearers.get(&parent.version).map(Vec::as_slice)) {
+                    (Some(named), _) | (None, Some([named])) => drop(heads.remove(named)),
+                    (None, _) => {}
+                }
+            }
+            heads.insert(*digest);
+            if heads.len() > before.max(HEADS_MAX) {
+                heads.remove(digest);
+                let detail = format!("{id} has {before} heads: name some of them as parents");
+                culprits.entry(*digest).or_insert(refusal("limit_heads", detail));
+            }
+        }
+        Ok(())
+    }
+
     /// The type of an entity, where it is known here or stands in the same set.
     fn type_of(&self, id: &Id, types: &BTreeMap<&Id, &str>) -> Result<Option<String>, StoreError> {
         match types.get(id) {
@@ -163,6 +217,11 @@ impl Group<'_> {
             None => Ok(read_id(&self.overlay, id)?.and_then(|row| row.entity_type)),
         }
     }
+}
+
+fn refusal(code: &'static str, detail: impl Into<String>) -> RecordError {
+    let detail = detail.into();
+    RecordError { code, detail }
 }
 
 fn with_the_set(set: &ChangeSet, mut culprits: BTreeMap<Digest, RecordError>) -> Vec<Rejected> {

@@ -10,7 +10,7 @@ use super::state::{Settings, State};
 use super::{Event, Output};
 use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
-use crate::limits::LEASE;
+use crate::limits::{LEASE, RESOLVED_MAX};
 use crate::machine::{Link, load_members, load_policy};
 use crate::store::{
     Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
@@ -75,9 +75,10 @@ impl<'g> Group<'g> {
         let prev = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
         let clock = self.state.hlc.tick(self.now.wall);
         let mut stamps: Vec<Option<Stamp>> = vec![None; set.records.len()];
+        let mut room = RESOLVED_MAX;
         for at in causes_first(&set.records) {
             let sealed = &set.records[at];
-            let resolved = self.resolve_names(&sealed.record)?;
+            let resolved = self.resolve_names(&sealed.record, &mut room)?;
             let largest = self.largest_parent(&sealed.record, &resolved)?;
             let order_time = order_time(edit_time(sealed.record.version.as_str()), clock, largest);
             let stamp = Stamp {
@@ -205,12 +206,15 @@ impl<'g> Group<'g> {
     /// The commit and what follows from it, in order: the news first, then replies.
     pub fn close(mut self) -> Result<(Commit, Vec<Output>), StoreError> {
         let mut news = Vec::new();
-        self.settle_ids()?;
         if self.policy_touched {
             let policy = Arc::new(load_policy(&self.overlay)?);
+            if policy.manifest != self.state.policy.manifest {
+                self.contested_lag()?;
+            }
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
         }
+        self.settle_ids()?;
         if self.members_touched {
             news.push(Output::Members(load_members(&self.overlay)?));
         }

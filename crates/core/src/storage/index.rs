@@ -10,8 +10,8 @@ use crate::id::{Dot, Id};
 use crate::machine::load_graph;
 use crate::record::{Kind, Record};
 use crate::store::{
-    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, edge_key, encode_row, id_key, read_id,
-    read_record, record_key, type_key,
+    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, decode_row, edge_key, encode_row, id_key,
+    read_id, read_record, record_key, trailing_id, type_key,
 };
 use crate::time::Micros;
 use crate::view::view;
@@ -56,6 +56,7 @@ impl Group<'_> {
             self.overlay
                 .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
             if before != (row.order_time, row.edges.clone(), row.late.clone()) {
+                self.await_parents(sealed, &row, None)?;
                 self.lags(id, Lag::Heads);
             }
             return Ok(());
@@ -78,21 +79,33 @@ impl Group<'_> {
         if was_awaited {
             self.overlay.delete(Family::Awaiting, awaited);
         }
-        let mut missing = false;
-        for edge in &row.edges {
-            let is_head = id_row.as_ref().is_some_and(|row| row.heads.contains(edge));
-            if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
-                missing = true;
-                self.overlay
-                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
-            }
-        }
+        let missing = self.await_parents(sealed, &row, id_row.as_ref())?;
         let late = !row.late.is_empty() || id_row.as_ref().is_some_and(|row| row.late);
         if was_awaited || late || row.edges.contains(&sealed.digest) {
             self.lags(id, Lag::Heads);
         }
         self.extend(sealed, &row, id_row, missing);
         Ok(())
+    }
+
+    /// Notes the parents of a record that have not come yet; whether there are any. Those that are heads are here.
+    fn await_parents(
+        &mut self,
+        sealed: &Sealed,
+        row: &RecordRow,
+        id_row: Option<&IdRow>,
+    ) -> Result<bool, StoreError> {
+        let id = &sealed.record.id;
+        let mut missing = false;
+        for edge in &row.edges {
+            let is_head = id_row.is_some_and(|row| row.heads.binary_search(edge).is_ok());
+            if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
+                missing = true;
+                self.overlay
+                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
+            }
+        }
+        Ok(missing)
     }
 
     /// Follows a new record in its id's row: exactly, unless something but its own edges bears on the heads.
@@ -135,6 +148,21 @@ impl Group<'_> {
     pub fn lags(&mut self, id: &Id, lag: Lag) {
         let noted = self.lagging.entry(id.clone()).or_insert(lag);
         *noted = lag.max(*noted);
+    }
+
+    /// Where several heads stand, what is shown and queued hangs on the policy: notes all such ids. O(ids).
+    pub fn contested_lag(&mut self) -> Result<(), StoreError> {
+        let (mut contested, mut failed) = (Vec::new(), None);
+        self.overlay.scan(Family::Ids, &[], None, &mut |key, value| {
+            match decode_row::<IdRow>(Family::Ids, value) {
+                Ok(row) if row.heads.len() > 1 => contested.extend(trailing_id(key, 0)),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        })?;
+        contested.iter().for_each(|id| self.lags(id, Lag::View));
+        failed.map_or(Ok(()), Err)
     }
 
     /// Works out the rows of all ids that lag.

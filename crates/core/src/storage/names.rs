@@ -52,9 +52,13 @@ impl Bearers {
 }
 
 impl Group<'_> {
-    /// What each bare parent name of a record stands for at this hub now. O(names), and O(versions) for the first
-    /// record of an id in a group.
-    pub fn resolve_names(&mut self, record: &Record) -> Result<Vec<Vec<Digest>>, StoreError> {
+    /// What each bare parent name of a record stands for at this hub now, as long as there is room for it in the entry.
+    /// O(names), and O(versions) for the first record of an id in a group.
+    pub fn resolve_names(
+        &mut self,
+        record: &Record,
+        room: &mut usize,
+    ) -> Result<Vec<Vec<Digest>>, StoreError> {
         let bare = || record.parents.iter().filter(|parent| parent.digest.is_none());
         if bare().next().is_none() {
             return Ok(Vec::new());
@@ -67,6 +71,16 @@ impl Group<'_> {
             self.bearers.insert(record.id.clone(), bearers);
         }
         let bearers = &self.bearers[&record.id];
-        Ok(bare().map(|parent| bearers.stands_for(&parent.version)).collect())
+        let mut resolve = |name: &Version| -> Vec<Digest> {
+            let digests = bearers.stands_for(name);
+            match room.checked_sub(digests.len()) {
+                Some(left) => {
+                    *room = left;
+                    digests
+                }
+                None => Vec::new(),
+            }
+        };
+        Ok(bare().map(|parent| resolve(&parent.version)).collect())
     }
 }

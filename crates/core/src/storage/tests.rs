@@ -1,5 +1,7 @@
 //! Steps of storage: what goes in, what comes out, and in which order.
 
+mod mended;
+
 use super::*;
 use crate::entry::Sealed;
 use crate::id::{Id, Version};
@@ -392,109 +394,4 @@ fn a_crash_between_the_mark_and_the_batch_uses_no_sequence_twice() {
     let replica = bench.storage.identity().replica.unwrap();
     assert!(bench.storage.clock().sequence(&replica) > commit.high_water.as_ref().unwrap().lease_end);
     assert_eq!(bench.storage.identity().life, 1, "the same life");
-}
-
-#[test]
-fn what_is_written_under_a_clock_gone_mad_can_be_read_back() {
-    let mut bench = Bench::founded();
-    let mad = Now {
-        wall: Micros(u64::MAX),
-        mono: Duration::ZERO,
-    };
-    let mut out = Vec::new();
-    let input = Input::Accept {
-        ticket: Ticket(7),
-        sets: vec![set(device("v1", &[], 1))],
-    };
-    bench
-        .storage
-        .step(mad, &bench.store.snapshot(), vec![input], &mut out)
-        .unwrap();
-    let Some(Output::Commit(commit)) = out.first() else {
-        panic!("{:?}", names(&out))
-    };
-    bench.store.commit(commit).unwrap();
-    let replica = bench.storage.identity().replica.unwrap();
-    let sequence = bench.storage.clock().sequence(&replica);
-    let row = crate::store::read_log(&bench.store.snapshot(), Dot { replica, sequence })
-        .unwrap()
-        .unwrap();
-    crate::entry::Entry::from_canonical(&row.entry).unwrap();
-}
-
-/// Counts the rows that are read of a store.
-struct Counting<'s> {
-    store: &'s dyn Snapshot,
-    rows: std::cell::Cell<usize>,
-}
-
-impl Snapshot for Counting<'_> {
-    fn get(&self, family: crate::store::Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rows.set(self.rows.get() + 1);
-        self.store.get(family, key)
-    }
-
-    fn scan(
-        &self,
-        family: crate::store::Family,
-        from: &[u8],
-        until: Option<&[u8]>,
-        visit: &mut crate::store::Visit<'_>,
-    ) -> Result<(), StoreError> {
-        self.store.scan(family, from, until, &mut |key, value| {
-            self.rows.set(self.rows.get() + 1);
-            visit(key, value)
-        })
-    }
-}
-
-/// An old client's lineage: hundreds of versions of one id, each naming the one before it by its bare version.
-#[test]
-fn a_long_lineage_of_one_id_is_worked_out_once_and_not_once_for_each_record() {
-    let mut bench = Bench::founded();
-    let bare = |version: String| Parent {
-        version: Version::new(&version).unwrap(),
-        digest: None,
-    };
-    let lineage = |range: std::ops::Range<i64>| -> Vec<Arc<Sealed>> {
-        let record = |n: i64| device(&format!("v{n}"), &[bare(format!("v{}", n - 1))], n);
-        range.map(|n| Arc::new(Sealed::new(record(n)))).collect()
-    };
-    let accept = |sets: Vec<ChangeSet>| Input::Accept {
-        ticket: Ticket(7),
-        sets,
-    };
-    bench.settle(vec![accept(vec![ChangeSet {
-        records: lineage(0..300),
-    }])]);
-    let one_set = vec![ChangeSet {
-        records: lineage(300..600),
-    }];
-    let many_sets = lineage(600..900).into_iter().map(|record| ChangeSet {
-        records: vec![record],
-    });
-    for sets in [one_set, many_sets.collect()] {
-        let store = bench.store.snapshot();
-        let counting = Counting {
-            store: &store,
-            rows: Default::default(),
-        };
-        let mut out = Vec::new();
-        bench
-            .storage
-            .step(now(), &counting, vec![accept(sets)], &mut out)
-            .unwrap();
-        let rows = counting.rows.get();
-        assert!(rows < 20_000, "{rows} rows read");
-        let Some(Output::Commit(commit)) = out.first() else {
-            panic!("{:?}", names(&out))
-        };
-        let number = commit.number;
-        bench.store.commit(commit).unwrap();
-        bench.step(vec![Input::Committed { number }]);
-    }
-    let row = read_id(&bench.store.snapshot(), &Id::new("lamp").unwrap())
-        .unwrap()
-        .unwrap();
-    assert_eq!((row.heads.len(), row.records), (1, 900));
 }

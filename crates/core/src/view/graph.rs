@@ -62,7 +62,15 @@ impl Graph {
             }
             parents.insert(*digest, edges);
         }
-        if bearers.is_some() || parents.iter().any(|(digest, edges)| edges.contains(digest)) {
+        // Digests alone cannot run in a circle; what bare names stand for can, whoever resolved them.
+        let bare = |node: &Node| {
+            node.sealed
+                .record
+                .parents
+                .iter()
+                .any(|parent| parent.digest.is_none())
+        };
+        if nodes.values().any(bare) {
             drop_cycles(&mut parents);
         }
         let replaced = parents.values().flatten().copied().collect();

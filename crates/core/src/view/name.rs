@@ -37,11 +37,9 @@ pub fn named_heads(version: &Version) -> Vec<[u8; 4]> {
             .ok()
     };
     // The first part is the policy's.
+    let heads: Option<Vec<[u8; 4]>> = heads.split('.').skip(1).map(read).collect();
     heads
-        .split('.')
-        .skip(1)
-        .map(read)
-        .collect::<Option<Vec<[u8; 4]>>>()
+        .filter(|heads| heads.len() <= NAMED_HEADS_MAX)
         .unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ use crate::clock::{Clock, Point};
 use crate::entry::{Bundle, Entry, Sealed};
 use crate::hash::{Check, Digest};
 use crate::id::{Dot, HomeId, HubId, ReplicaId};
-use crate::limits::Limits;
+use crate::limits::{Limits, NAMED_HEADS_MAX};
 use crate::record::Record;
 use crate::time::Micros;
 use crate::value::WHOLE_MAX;
@@ -134,6 +134,11 @@ impl WireBundle {
             if !stamp.resolved.is_empty() && stamp.resolved.len() != bare {
                 return Err(BundleError(
                     "an entry resolves other names than its record has".to_owned(),
+                ));
+            }
+            if stamp.resolved.iter().any(|name| name.len() > NAMED_HEADS_MAX) {
+                return Err(BundleError(
+                    "a name that stands for more records than one can name".to_owned(),
                 ));
             }
             records.push(Arc::new(Sealed {
