@@ -259,3 +259,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_unknown_field_of_any_name_stands_in_nobodys_way() {
+    let base = node(1, record("v1", &[], &[("a", int(1))]));
+    let left = node(2, record("v2", &[&base], &[("a", int(2))]));
+    for name in ["\0content", "content", "properties", "name", "from_entity_id"] {
+        let mut right = record("v3", &[&base], &[("a", int(1))]);
+        right.extra.insert(name.to_owned(), int(5));
+        let view = seen(&[base.clone(), left.clone(), node(3, right)]);
+        assert_eq!(
+            view.record.content,
+            Map::from([("a".to_owned(), int(2))]),
+            "{name:?}"
+        );
+        assert_eq!(
+            view.record.extra,
+            Map::from([(name.to_owned(), int(5))]),
+            "{name:?}"
+        );
+        assert!(matches!(view.record.kind, Kind::Entity { name: Some(name), .. } if name == "Lamp"));
+    }
+}
