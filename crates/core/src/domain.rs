@@ -169,6 +169,9 @@ impl Manifest {
 
     /// How conflicts of this type are decided; relationships and unknown types take the default.
     pub fn strategy(&self, entity_type: Option<&str>) -> Strategy {
+        if entity_type == Some(POLICY) {
+            return Strategy::LastWriteWins; // built in: what it says cannot decide about itself
+        }
         if self.semantics != SEMANTICS {
             return Strategy::Manual; // last write, marked: we do not know what the rules mean
         }

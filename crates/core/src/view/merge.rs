@@ -11,7 +11,8 @@ use crate::id::Id;
 use crate::record::{Kind, Record};
 use crate::value::{Map, Value};
 
-/// Where a field stands: a list of keys, never a dotted string. The first is a field of the envelope.
+/// Where a field stands: a list of keys, never a dotted string. The first is a field of the envelope, `content` (of
+/// relationships too), or `extra`.
 pub type Path = Vec<String>;
 
 /// What was decided for one field: its value (None: absent) and the record that wrote it.
@@ -49,15 +50,16 @@ fn leaves(record: &Record) -> BTreeMap<Path, Value> {
         }
     }
     for (key, value) in &record.extra {
-        out.insert(vec![key.clone()], value.clone());
+        out.insert(vec![EXTRA.to_owned(), key.clone()], value.clone());
     }
     collect(&mut vec![CONTENT.to_owned()], &record.content, &mut out);
     out
 }
 
-/// The free-form part has one name here, whether the wire calls it `content` or `properties`. It holds a byte that no
-/// field of the envelope can be confused with.
-const CONTENT: &str = "\0content";
+/// The free-form part has one name here, whether the wire calls it `content` or `properties`.
+const CONTENT: &str = "content";
+/// What stands before the name of an unknown field of the envelope: the first part of a path is never a writer's own.
+const EXTRA: &str = "extra";
 
 fn collect(path: &mut Path, map: &Map, out: &mut BTreeMap<Path, Value>) {
     for (key, value) in map {
@@ -75,7 +77,7 @@ fn collect(path: &mut Path, map: &Map, out: &mut BTreeMap<Path, Value>) {
 /// The heads' fields merged, as a record whose version and parents the caller sets.
 pub fn merged(graph: &Graph, heads: &[&Node], eldest: &Record) -> Record {
     let fields = decide(graph, heads);
-    assemble(&fields, heads, eldest)
+    assemble(&fields, eldest)
 }
 
 /// Decides every field that any head, or any ancestor that matters, has.
@@ -217,7 +219,7 @@ fn settle_shapes(graph: &Graph, fields: &mut BTreeMap<Path, Field>) {
     }
 }
 
-fn assemble(fields: &BTreeMap<Path, Field>, heads: &[&Node], eldest: &Record) -> Record {
+fn assemble(fields: &BTreeMap<Path, Field>, eldest: &Record) -> Record {
     let mut record = eldest.clone();
     record.content = Map::new();
     record.extra = Map::new();
@@ -249,28 +251,15 @@ fn assemble(fields: &BTreeMap<Path, Field>, heads: &[&Node], eldest: &Record) ->
             }
         }
     }
-    let unknown: BTreeSet<&String> = heads
-        .iter()
-        .flat_map(|head| head.sealed.record.extra.keys())
-        .collect();
     for (path, field) in fields {
         let Some(value) = &field.value else { continue };
         match &path[..] {
-            [key] if unknown.contains(key) && !is_envelope(&record.kind, key) => {
-                record.extra.insert(key.clone(), value.clone());
-            }
+            [first, key] if first == EXTRA => drop(record.extra.insert(key.clone(), value.clone())),
             [first, inside @ ..] if first == CONTENT => insert(&mut record.content, inside, value),
             _ => {}
         }
     }
     record
-}
-
-fn is_envelope(kind: &Kind, key: &str) -> bool {
-    match kind {
-        Kind::Entity { .. } => ["name", "source_type"].contains(&key),
-        Kind::Relationship { .. } => ["from_entity_id", "to_entity_id", "relationship_type"].contains(&key),
-    }
 }
 
 fn insert(map: &mut Map, path: &[String], value: &Value) {

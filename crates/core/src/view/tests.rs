@@ -259,3 +259,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_unknown_field_of_any_name_stands_in_nobodys_way() {
+    let base = node(1, record("v1", &[], &[("a", int(1))]));
+    let left = node(2, record("v2", &[&base], &[("a", int(2))]));
+    for name in ["\0content", "content", "properties", "name", "from_entity_id"] {
+        let mut right = record("v3", &[&base], &[("a", int(1))]);
+        right.extra.insert(name.to_owned(), int(5));
+        let view = seen(&[base.clone(), left.clone(), node(3, right)]);
+        assert_eq!(
+            view.record.content,
+            Map::from([("a".to_owned(), int(2))]),
+            "{name:?}"
+        );
+        assert_eq!(
+            view.record.extra,
+            Map::from([(name.to_owned(), int(5))]),
+            "{name:?}"
+        );
+        assert!(matches!(view.record.kind, Kind::Entity { name: Some(name), .. } if name == "Lamp"));
+    }
+}
+
+/// Its own conflicts are decided before there is a policy to ask.
+#[test]
+fn the_view_of_the_policy_is_its_last_write() {
+    let of_type = |mut record: Record| {
+        record.kind = Kind::Entity {
+            entity_type: crate::domain::POLICY.into(),
+            name: None,
+            source_type: None,
+        };
+        record
+    };
+    let left = node(2, of_type(record("v1", &[], &[("a", int(1))])));
+    let right = node(3, of_type(record("v2", &[], &[("b", int(1))])));
+    let view = seen(&[left, right]);
+    assert_eq!(view.record.content, Map::from([("b".to_owned(), int(1))]));
+    assert_eq!(view.strategy, Strategy::LastWriteWins);
+}
