@@ -317,14 +317,15 @@ impl Peers {
 
     pub(super) fn links_wake_at(&self) -> Option<Duration> {
         let next = |state: &LinkState| {
-            let ping = state.pinged_at + self.settings.keepalive;
-            let hello = if state.hello.is_none() {
-                state.opened_at + HELLO_TIMEOUT
+            let keepalive = self.settings.keepalive;
+            let next = if state.hello.is_none() {
+                (state.opened_at + HELLO_TIMEOUT).min(state.heard_at + keepalive * 3)
             } else {
-                ping
+                state.pinged_at + keepalive
             };
-            let challenge = state.challenge.map_or(hello, |(_, _, deadline)| deadline);
-            ping.min(hello).min(challenge)
+            state
+                .challenge
+                .map_or(next, |(_, _, deadline)| next.min(deadline))
         };
         self.links.values().map(next).min()
     }

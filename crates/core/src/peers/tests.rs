@@ -308,3 +308,22 @@ fn silent_links_are_asked_and_then_cut() {
     assert!(cuts(&step(&mut room, 29_000, vec![])).is_empty());
     assert_eq!(cuts(&step(&mut room, 30_001, vec![])), [(1, "silent")]);
 }
+
+#[test]
+fn a_caller_that_says_nothing_is_waited_for_without_spinning() {
+    let settings = Settings {
+        keepalive: Duration::from_secs(2),
+        ..settings()
+    };
+    let mut room = Peers::new(settings, us(Some(HOME)), Clock::new(), Vec::new(), at(0));
+    step(&mut room, 0, vec![incoming(1)]);
+    for _ in 0..5 {
+        let now = room.links_wake_at().unwrap().as_millis() as u64;
+        let out = step(&mut room, now, vec![]);
+        if !cuts(&out).is_empty() {
+            assert_eq!((cuts(&out), now), (vec![(1, "silent")], 6_000));
+            return;
+        }
+    }
+    panic!("it is woken again and again with nothing to do");
+}

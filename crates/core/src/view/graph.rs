@@ -126,6 +126,29 @@ impl Graph {
         seen
     }
 
+    /// Numbers in which every record stands above all its ancestors. O(V + E) with a log.
+    pub(super) fn levels(&self) -> BTreeMap<Digest, usize> {
+        let mut levels = BTreeMap::new();
+        let mut entered = BTreeSet::new();
+        for root in self.nodes.keys() {
+            let mut frames = Vec::new();
+            if entered.insert(*root) {
+                frames.push((*root, self.parents(root)));
+            }
+            while let Some((digest, parents)) = frames.last_mut() {
+                match parents.next() {
+                    Some(parent) if entered.insert(*parent) => frames.push((*parent, self.parents(parent))),
+                    Some(_) => {}
+                    None => {
+                        levels.insert(*digest, levels.len());
+                        frames.pop();
+                    }
+                }
+            }
+        }
+        levels
+    }
+
     /// Names that records give as parents and that stand for nothing held. O(V + E), with a log for bare names.
     pub fn missing_parents(&self) -> Vec<Version> {
         let bearers = bearers(&self.nodes);

@@ -24,36 +24,77 @@ pub struct Field {
     pub writer: Digest,
 }
 
-/// The leaves of a record: envelope fields and everything in its content that is no non-empty map.
-fn leaves(record: &Record) -> BTreeMap<Path, Value> {
-    let mut out = BTreeMap::new();
-    let mut put = |key: &str, text: &str| out.insert(vec![key.to_owned()], Value::from(text));
-    match &record.kind {
-        Kind::Entity {
-            name, source_type, ..
-        } => {
-            if let Some(name) = name {
-                put("name", name);
-            }
-            if let Some(source_type) = source_type {
-                put("source_type", source_type);
-            }
-        }
-        Kind::Relationship {
-            from,
-            to,
-            relationship_type,
-        } => {
-            put("from_entity_id", from.as_str());
-            put("to_entity_id", to.as_str());
-            put("relationship_type", relationship_type);
+/// One leaf of a record, where it stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Leaf<'r> {
+    /// A field of the envelope.
+    Text(&'r str),
+    /// Anything in the content that is no non-empty map, or an unknown field of the envelope.
+    Value(&'r Value),
+}
+
+impl Leaf<'_> {
+    fn to_value(self) -> Value {
+        match self {
+            Leaf::Text(text) => Value::from(text),
+            Leaf::Value(value) => value.clone(),
         }
     }
-    for (key, value) in &record.extra {
-        out.insert(vec![EXTRA.to_owned(), key.clone()], value.clone());
+}
+
+/// Notes where a record has leaves.
+fn leaves(record: &Record, out: &mut BTreeSet<Path>) {
+    for field in ENVELOPE {
+        if envelope(record, field).is_some() {
+            out.insert(vec![field.to_owned()]);
+        }
     }
-    collect(&mut vec![CONTENT.to_owned()], &record.content, &mut out);
-    out
+    for key in record.extra.keys() {
+        out.insert(vec![EXTRA.to_owned(), key.clone()]);
+    }
+    collect(&mut vec![CONTENT.to_owned()], &record.content, out);
+}
+
+/// The leaf at a path, if the record has one there.
+fn leaf<'r>(record: &'r Record, path: &[String]) -> Option<Leaf<'r>> {
+    match path {
+        [first, key] if first == EXTRA => record.extra.get(key).map(Leaf::Value),
+        [first, key, below @ ..] if first == CONTENT => {
+            let mut value = record.content.get(key)?;
+            for key in below {
+                value = value.as_map()?.get(key)?;
+            }
+            let deeper = value.as_map().is_some_and(|map| !map.is_empty());
+            (!deeper).then_some(Leaf::Value(value))
+        }
+        [field] => envelope(record, field).map(Leaf::Text),
+        _ => None,
+    }
+}
+
+/// The fields of the envelope that merge one by one.
+const ENVELOPE: [&str; 5] = [
+    "name",
+    "source_type",
+    "from_entity_id",
+    "to_entity_id",
+    "relationship_type",
+];
+
+fn envelope<'r>(record: &'r Record, field: &str) -> Option<&'r str> {
+    match (&record.kind, field) {
+        (Kind::Entity { name, .. }, "name") => name.as_deref(),
+        (Kind::Entity { source_type, .. }, "source_type") => source_type.as_deref(),
+        (Kind::Relationship { from, .. }, "from_entity_id") => Some(from.as_str()),
+        (Kind::Relationship { to, .. }, "to_entity_id") => Some(to.as_str()),
+        (
+            Kind::Relationship {
+                relationship_type, ..
+            },
+            "relationship_type",
+        ) => Some(relationship_type),
+        _ => None,
+    }
 }
 
 /// The free-form part has one name here, whether the wire calls it `content` or `properties`.
@@ -61,14 +102,12 @@ const CONTENT: &str = "content";
 /// What stands before the name of an unknown field of the envelope: the first part of a path is never a writer's own.
 const EXTRA: &str = "extra";
 
-fn collect(path: &mut Path, map: &Map, out: &mut BTreeMap<Path, Value>) {
+fn collect(path: &mut Path, map: &Map, out: &mut BTreeSet<Path>) {
     for (key, value) in map {
         path.push(key.clone());
         match value {
             Value::Map(inner) if !inner.is_empty() => collect(path, inner, out),
-            leaf => {
-                out.insert(path.clone(), leaf.clone());
-            }
+            _ => drop(out.insert(path.clone())),
         }
         path.pop();
     }
@@ -85,24 +124,24 @@ pub fn merged(graph: &Graph, heads: &[&Node], eldest: &Record) -> Record {
 /// Fields on which all heads agree are taken as they are: their last writers all wrote that value. For the others the
 /// ancestors are walked once per field, from the heads down, stopping at the first writers met.
 pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
-    let mut cache: BTreeMap<Digest, BTreeMap<Path, Value>> = BTreeMap::new();
-    for head in heads {
-        cache.insert(head.sealed.digest, leaves(&head.sealed.record));
-    }
-    let paths: BTreeSet<Path> = cache.values().flat_map(|leaves| leaves.keys().cloned()).collect();
+    let mut paths = BTreeSet::new();
+    heads
+        .iter()
+        .for_each(|head| leaves(&head.sealed.record, &mut paths));
+    let newest = heads.iter().max_by(|a, b| super::by_rank(a, b));
+    let newest = newest.map_or(Digest([0; 32]), |node| node.sealed.digest);
+    let levels = graph.levels();
     let mut fields = BTreeMap::new();
     for path in paths {
-        let values: Vec<Option<&Value>> = heads.iter().map(|h| cache[&h.sealed.digest].get(&path)).collect();
-        let agreed = values.iter().all(|value| *value == values[0]);
-        let field = if agreed {
-            let value = values[0].cloned();
-            let newest = heads.iter().max_by(|a, b| super::by_rank(a, b));
+        let mut values = heads.iter().map(|head| leaf(&head.sealed.record, &path));
+        let first = values.next().flatten();
+        let field = if values.all(|value| value == first) {
             Field {
-                value,
-                writer: newest.map_or(Digest([0; 32]), |node| node.sealed.digest),
+                value: first.map(Leaf::to_value),
+                writer: newest,
             }
         } else {
-            last_writer(graph, heads, &path, &mut cache)
+            last_writer(graph, &levels, heads, &path)
         };
         fields.insert(path, field);
     }
@@ -111,12 +150,7 @@ pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
 }
 
 /// Candidates are the writers that no other writer descends from; the largest of them wins.
-fn last_writer(
-    graph: &Graph,
-    heads: &[&Node],
-    path: &Path,
-    cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>,
-) -> Field {
+fn last_writer(graph: &Graph, levels: &BTreeMap<Digest, usize>, heads: &[&Node], path: &Path) -> Field {
     // From each head down to the first writers met; what lies below a writer is replaced by it.
     let mut writers = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -125,20 +159,19 @@ fn last_writer(
         if !seen.insert(digest) {
             continue;
         }
-        if writes(graph, digest, path, cache) {
+        if writes(graph, &digest, path) {
             writers.insert(digest);
         } else {
             open.extend(graph.parents(&digest));
         }
     }
-    // A writer met on one way down may lie below another: those are no last writers.
+    // A writer met on one way down may lie below another: those are no last writers. None lies below the lowest.
+    let lowest = writers.iter().map(|writer| levels[writer]).min().unwrap_or(0);
     let mut below = BTreeSet::new();
-    if writers.len() > 1 {
-        for writer in &writers {
-            if !below.contains(writer) {
-                let mut ancestors = graph.with_ancestors(graph.parents(writer).copied());
-                below.append(&mut ancestors);
-            }
+    let mut open: Vec<&Digest> = writers.iter().flat_map(|writer| graph.parents(writer)).collect();
+    while let Some(digest) = open.pop() {
+        if levels[digest] >= lowest && below.insert(*digest) {
+            open.extend(graph.parents(digest));
         }
     }
     let last = writers
@@ -148,41 +181,23 @@ fn last_writer(
     let winner = last.max_by(|a, b| super::by_rank(a, b));
     // Every head has a root above it, and a root writes all: there is always a winner.
     let winner = winner.unwrap_or_else(|| panic!("no writer of {path:?} among {} heads", heads.len()));
-    let digest = winner.sealed.digest;
     Field {
-        value: value_of(graph, digest, path, cache),
-        writer: digest,
+        value: leaf(&winner.sealed.record, path).map(Leaf::to_value),
+        writer: winner.sealed.digest,
     }
 }
 
 /// A record writes a field if its value differs from the one its parents agree on, or if they disagree; without known
 /// parents it writes all.
-fn writes(
-    graph: &Graph,
-    digest: Digest,
-    path: &Path,
-    cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>,
-) -> bool {
-    let own = value_of(graph, digest, path, cache);
-    let parents: Vec<Digest> = graph.parents(&digest).copied().collect();
-    parents.is_empty()
-        || parents
-            .iter()
-            .any(|parent| value_of(graph, *parent, path, cache) != own)
-}
-
-fn value_of(
-    graph: &Graph,
-    digest: Digest,
-    path: &Path,
-    cache: &mut BTreeMap<Digest, BTreeMap<Path, Value>>,
-) -> Option<Value> {
-    let known = cache.entry(digest).or_insert_with(|| {
+fn writes(graph: &Graph, digest: &Digest, path: &Path) -> bool {
+    let value = |digest: &Digest| {
         graph
-            .node(&digest)
-            .map_or_else(BTreeMap::new, |node| leaves(&node.sealed.record))
-    });
-    known.get(path).cloned()
+            .node(digest)
+            .and_then(|node| leaf(&node.sealed.record, path))
+    };
+    let own = value(digest);
+    let mut parents = graph.parents(digest).peekable();
+    parents.peek().is_none() || parents.any(|parent| value(parent) != own)
 }
 
 /// Where one writer has a leaf and another has fields below it, the larger writer takes the whole path.
@@ -286,10 +301,10 @@ pub fn overruled(graph: &Graph, shown: &Record, digest: &Digest) -> bool {
     if shown.deleted != record.deleted {
         return true;
     }
-    let mut cache = BTreeMap::new();
-    let (own, seen) = (leaves(record), leaves(shown));
-    let paths: BTreeSet<&Path> = own.keys().chain(seen.keys()).collect();
+    let mut paths = BTreeSet::new();
+    leaves(record, &mut paths);
+    leaves(shown, &mut paths);
     paths
-        .into_iter()
-        .any(|path| own.get(path) != seen.get(path) && writes(graph, *digest, path, &mut cache))
+        .iter()
+        .any(|path| leaf(record, path) != leaf(shown, path) && writes(graph, digest, path))
 }
