@@ -43,14 +43,24 @@ impl Dialler {
         }
     }
 
-    pub fn met(&mut self, hub_id: HubId, dialled: Option<&str>) {
-        self.linked.insert(hub_id);
+    /// Who is at an address, whether or not the link to it stands up: while another stands, it is left alone.
+    pub fn answered(&mut self, hub_id: HubId, dialled: Option<&str>) {
         if let Some(address) = dialled {
             self.hub_at.insert(address.to_owned(), hub_id);
-            if let Some(target) = self.targets.get_mut(address) {
-                target.wait = self.backoff.0;
-            }
         }
+    }
+
+    pub fn met(&mut self, hub_id: HubId, dialled: Option<&str>) {
+        self.linked.insert(hub_id);
+        if let Some(target) = dialled.and_then(|address| self.targets.get_mut(address)) {
+            target.wait = self.backoff.0;
+        }
+    }
+
+    /// Whether no hub counts as linked.
+    #[cfg(test)]
+    pub fn is_idle(&self) -> bool {
+        self.linked.is_empty()
     }
 
     pub fn parted(&mut self, hub_id: HubId) {
@@ -140,7 +150,8 @@ impl Peers {
                 Duration::from_secs(1)
             };
             self.dialler.want(address, delay, now.mono);
-            self.dialler.hub_at.insert(address.clone(), *hub_id);
+            // What a record says of an address is second to who answered there.
+            self.dialler.hub_at.entry(address.clone()).or_insert(*hub_id);
         }
         let wanted: BTreeSet<&String> = self
             .settings
@@ -151,6 +162,10 @@ impl Peers {
         self.dialler
             .targets
             .retain(|address, target| wanted.contains(address) || target.busy);
+        let targets = &self.dialler.targets;
+        self.dialler
+            .hub_at
+            .retain(|address, _| targets.contains_key(address));
         let due: Vec<String> = wanted
             .into_iter()
             .filter(|address| self.dialler.is_due(address, now.mono))

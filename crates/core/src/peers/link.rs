@@ -120,6 +120,18 @@ impl Peers {
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
+        if state.up
+            && state
+                .hello
+                .as_ref()
+                .is_some_and(|before| before.hub_id != hello.hub_id)
+        {
+            // One link per hub, and it knows which: under its new name it begins again.
+            let detail = "this hub goes by another name now: dial again".to_owned();
+            self.cut(now, link, "renamed", detail, out);
+            return;
+        }
+        self.dialler.answered(hello.hub_id, state.dialled.as_deref());
         state.hello = Some(Box::new(hello));
         self.settle(now, link, out);
     }
@@ -273,14 +285,19 @@ impl Peers {
         if let Some(address) = &state.dialled {
             self.dialler.lost(address, state.up, now.mono);
         }
-        if state.up {
-            if let Some(hello) = &state.hello {
-                self.dialler.parted(hello.hub_id);
-            }
-            out.push(Output::LinkDown { link });
+        if !state.up {
+            return;
         }
-        if let Some((_, newer, _)) = state.challenge {
-            self.settle(now, newer, out);
+        out.push(Output::LinkDown { link });
+        let Some(hub_id) = state.hello.map(|hello| hello.hub_id) else {
+            return;
+        };
+        self.dialler.parted(hub_id);
+        // Others of the same hub have waited for this one to answer, or to go.
+        let of_hub = |state: &LinkState| state.hello.as_ref().is_some_and(|hello| hello.hub_id == hub_id);
+        let waiting = self.links.iter().filter(|(_, state)| of_hub(state));
+        for link in waiting.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.settle(now, link, out);
         }
     }
 

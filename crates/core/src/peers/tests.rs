@@ -327,3 +327,50 @@ fn a_caller_that_says_nothing_is_waited_for_without_spinning() {
     }
     panic!("it is woken again and again with nothing to do");
 }
+
+/// The old link is dead and nobody has noticed; the restarted hub has dialled us and we have dialled it. It keeps the
+/// link that the smaller id dialled and closes the other, which is the one that waits for the old link's answer.
+#[test]
+fn a_second_link_of_a_restarted_hub_stands_up_when_the_old_one_is_given_up() {
+    let mut room = room(Some(HOME));
+    step(&mut room, 0, vec![incoming(1), hello(1, 2, 9, Some(HOME))]);
+    step(&mut room, 100, vec![incoming(2), hello(2, 2, 10, Some(HOME))]);
+    step(&mut room, 100, vec![incoming(3), hello(3, 2, 10, Some(HOME))]);
+    step(&mut room, 200, vec![Input::Closed { link: Link(2) }]);
+    let out = step(&mut room, 4_000, vec![]);
+    assert_eq!(cuts(&out), [(1, "silent")]);
+    assert_eq!(ups(&out), [3]);
+}
+
+#[test]
+fn a_hub_that_changes_its_name_on_a_link_begins_it_again() {
+    let mut room = room(Some(HOME));
+    step(&mut room, 0, vec![incoming(1), hello(1, 2, 9, Some(HOME))]);
+    let out = step(&mut room, 1, vec![hello(1, 3, 9, Some(HOME))]);
+    assert_eq!(cuts(&out), [(1, "renamed")]);
+    assert!(room.dialler.is_idle(), "and nothing counts as linked any more");
+}
+
+/// A seed by another name than its member record gives, or the record of a hub whose address another has now.
+#[test]
+fn an_address_whose_hub_is_linked_already_is_left_alone() {
+    let mut room = room(Some(HOME));
+    // A smaller id than ours: the link that it dialled stays.
+    let mut out = step(&mut room, 0, vec![incoming(1), hello(1, 0, 9, Some(HOME))]);
+    let mut attempts = 0;
+    for second in 1..60 {
+        let mut inputs = vec![hello(1, 0, 9, Some(HOME))];
+        for output in out {
+            if let Output::Dial { address } = output {
+                attempts += 1;
+                let link = Link(1 + attempts);
+                inputs.extend([
+                    Input::Connected { address, link },
+                    hello(link.0, 0, 9, Some(HOME)),
+                ]);
+            }
+        }
+        out = step(&mut room, second * 1_000, inputs);
+    }
+    assert_eq!(attempts, 1, "attempts in a minute");
+}
