@@ -1,0 +1,3 @@
+//! The second runtime of the sync engine: the same hubs in virtual time.
+
+pub mod recording;

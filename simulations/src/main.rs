@@ -1,0 +1,3 @@
+//! The simulator by itself: builds in seconds, without RocksDB and actix.
+
+fn main() {}
