@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::Link;
-use inbetweenies_core::node::{Mail, deliver};
+use inbetweenies_core::node::{Admission, Mail, Outbox, brings_entries, deliver, size};
 use inbetweenies_core::peers;
 use inbetweenies_core::wire::{Assembler, Message, encode_frames};
 use tokio::sync::mpsc;
@@ -40,32 +39,10 @@ struct Queue {
 /// The links that stand.
 pub struct Links {
     queues: Mutex<BTreeMap<Link, Queue>>,
-    /// Bytes that may wait for one peer before unasked messages are left out.
-    window_bytes_max: usize,
-    /// The largest answer: one change set at its bound.
-    answer_bytes_max: usize,
+    /// What may wait for one peer.
+    outbox: Outbox,
     compress_min: usize,
     dial_timeout: Duration,
-}
-
-/// Roughly what a message will take.
-fn size(message: &Message) -> usize {
-    match message {
-        Message::Page { bundles, .. } | Message::Push { bundles } => bundles
-            .iter()
-            .map(|bundle| {
-                bundle.entry.len()
-                    + bundle
-                        .records
-                        .iter()
-                        .map(|record| record.len() + 8)
-                        .sum::<usize>()
-            })
-            .sum(),
-        Message::Swim { data } => data.len(),
-        Message::Chain { links, .. } => links.len() * 80,
-        _ => 256,
-    }
 }
 
 impl Links {
@@ -73,8 +50,7 @@ impl Links {
     pub fn new(window_bytes_max: usize, compress_min: usize, dial_timeout: Duration) -> Links {
         Links {
             queues: Mutex::default(),
-            window_bytes_max,
-            answer_bytes_max: Limits::default().message_bytes_max,
+            outbox: Outbox::new(window_bytes_max),
             compress_min,
             dial_timeout,
         }
@@ -91,23 +67,22 @@ impl Links {
         let mut queues = self.queues();
         let Some(queue) = queues.get(&link) else { return };
         let size = size(&message);
-        let full = queue.bytes.load(Ordering::Relaxed) + size > self.window_bytes_max;
-        let unasked = matches!(
-            message,
-            Message::Push { .. } | Message::Clock { .. } | Message::Swim { .. }
-        );
-        if full && unasked {
-            metrics::counter!("inbetweenies_messages_left_out_total", "kind" => message.name()).increment(1);
-            return;
-        }
-        if queue.bytes.load(Ordering::Relaxed) > 2 * self.window_bytes_max + self.answer_bytes_max {
-            tracing::warn!(
-                link = link.0,
-                "a peer asks and does not read: its link is given up"
-            );
-            metrics::counter!("inbetweenies_links_given_up_total").increment(1);
-            queues.remove(&link);
-            return;
+        match self.outbox.admit(&message, queue.bytes.load(Ordering::Relaxed)) {
+            Admission::Queue => {}
+            Admission::LeaveOut => {
+                metrics::counter!("inbetweenies_messages_left_out_total", "kind" => message.name())
+                    .increment(1);
+                return;
+            }
+            Admission::GiveUp => {
+                tracing::warn!(
+                    link = link.0,
+                    "a peer asks and does not read: its link is given up"
+                );
+                metrics::counter!("inbetweenies_links_given_up_total").increment(1);
+                queues.remove(&link);
+                return;
+            }
         }
         queue.bytes.fetch_add(size, Ordering::Relaxed);
         // The link may be closing: then nothing that was queued leaves, as on any cut.
@@ -136,7 +111,8 @@ impl Links {
 
     fn pong(&self, link: Link, data: Bytes) {
         if let Some(queue) = self.queues().get(&link) {
-            let full = queue.bytes.fetch_add(data.len() + 64, Ordering::Relaxed) > self.window_bytes_max;
+            let full =
+                queue.bytes.fetch_add(data.len() + 64, Ordering::Relaxed) > self.outbox.window_bytes_max;
             if full {
                 queue.bytes.fetch_sub(data.len() + 64, Ordering::Relaxed);
             } else {
@@ -280,7 +256,7 @@ async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &[u
     metrics::counter!("inbetweenies_peer_bytes_received_total").increment(frame.len() as u64);
     match assembler.take(frame, &office.peer_limits) {
         Ok(None) => true,
-        Ok(Some(Message::Page { .. } | Message::Push { .. })) if !office.has_room() => {
+        Ok(Some(message)) if brings_entries(&message) && !office.has_room() => {
             // They are not lost: the clock does not move, and they are asked for again when there is room.
             metrics::counter!("inbetweenies_entries_left_out_total").increment(1);
             true

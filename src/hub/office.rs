@@ -10,7 +10,7 @@ use actix::Recipient;
 use actix::prelude::SendError;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::{Link, Ticket};
-use inbetweenies_core::node::{Effect, Mail};
+use inbetweenies_core::node::{Effect, Mail, room_for_page};
 use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::wire::{Problem, SyncResponse};
 use inbetweenies_core::{conflict, peers, reconcile, storage};
@@ -112,7 +112,7 @@ impl Office {
 
     /// Whether the disk has room for a page of a peer's entries.
     pub fn has_room(&self) -> bool {
-        self.store.room_for(4 * self.peer_limits.page_bytes_max).is_ok()
+        self.store.room_for(room_for_page(&self.peer_limits)).is_ok()
     }
 
     /// A link's name, never used twice.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use inbetweenies_core::node::Mail;
+use inbetweenies_core::node::{Mail, room_for_body};
 use inbetweenies_core::reconcile;
 use inbetweenies_core::wire::{Problem, SyncRequest};
 
@@ -39,8 +39,7 @@ async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -
             .map_err(|_| doors.busy("bodies"))?
     }?;
     if !read.sets.is_empty() {
-        // Log rows, index rows and compaction: more than the body itself.
-        doors.reader.room_for(4 * len).map_err(|room| {
+        doors.reader.room_for(room_for_body(len)).map_err(|room| {
             let detail = format!(
                 "this hub's disk is full ({room}); reads go on, changes are taken when there is room"
             );

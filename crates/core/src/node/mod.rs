@@ -2,6 +2,10 @@
 //!
 //! Invariant: a runtime (the hub, the simulator) adds nothing to this routing; it carries mail and does effects.
 
+mod flow;
+
+pub use flow::{Admission, Outbox, brings_entries, room_for_body, room_for_page, size};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
