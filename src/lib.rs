@@ -8,13 +8,11 @@
 //! | [`config`] | what may be set, where each value came from |
 //! | [`store`] | RocksDB behind the core's storage port |
 //! | [`hub`] | actix actors around the core's machines, links to peers, the HTTP doors |
-//! | [`api`] | a hub as its clients see it |
-//! | [`client`] | the replica on a device |
+//! | [`api`] | the way to a hub over HTTP, for `inbetweenies_client`: the replica on a device |
 //! | [`import`] | what a home knows elsewhere, as a wished-for graph |
 //! | [`commands`] | the command line |
 
 pub mod api;
-pub mod client;
 pub mod commands;
 pub mod config;
 pub mod hub;

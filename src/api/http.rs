@@ -5,16 +5,16 @@ use std::time::Duration;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::Method;
 use awc::http::header::{ACCEPT, CONTENT_TYPE};
+use inbetweenies_client::wire::{
+    ANSWER_ELEMENTS_MAX, Failure, Malformed, Page, Refusal, Reply, Shown, Status, VersionRow,
+};
 use inbetweenies_core::limits::Limits;
-use inbetweenies_core::value::{Budget, Value, decode, decode_msgpack};
+use inbetweenies_core::value::{Budget, Map, Value, decode, decode_msgpack};
 
-use super::error::Refusal;
-use super::{ApiError, Exchange, HubUrl, MSGPACK, Page, Reply, Shown, Status, VersionRow};
+use super::{ApiError, HubUrl, MSGPACK};
 
 /// The largest answer that is read: a page and one change set at their bounds, with what the wire adds to each record.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
-/// Values in one answer; a page of small records has some ten thousand.
-const ANSWER_ELEMENTS_MAX: usize = 4_000_000;
 /// A document of errors, or what stands there instead.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// How long a connection may take to open.
@@ -58,9 +58,8 @@ impl Hub {
         self.read(Status::read(answer))
     }
 
-    /// One exchange. O(page).
-    pub async fn sync(&self, exchange: &Exchange<'_>) -> Result<Reply, ApiError> {
-        let body = exchange.encode();
+    /// One exchange, with a body as a session wrote it. O(page).
+    pub async fn exchange(&self, body: Vec<u8>) -> Result<Reply, ApiError> {
         let (_, answer, bytes) = self
             .call(Method::POST, "/api/v2/sync", Some(body), SYNC_TIMEOUT)
             .await?;
@@ -113,17 +112,11 @@ impl Hub {
     /// Every version of an entity, newest first; None if the hub knows nothing of it.
     pub async fn history(&self, id: &str) -> Result<Option<Vec<VersionRow>>, ApiError> {
         let path = format!("/api/v2/entities/{}/history", escaped(id));
-        let versions = match self.get(&path).await {
-            Ok(Value::Map(mut answer)) => match answer.remove("versions") {
-                Some(Value::List(versions)) => Ok(versions),
-                _ => Err("a history has no versions".to_owned()),
-            },
-            Ok(other) => Err(format!("a history is {}, not a map", other.kind())),
-            Err(error) if is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        self.read(versions.and_then(|rows| rows.into_iter().map(VersionRow::read).collect()))
-            .map(Some)
+        match self.get(&path).await {
+            Ok(answer) => self.read(VersionRow::read_all(answer)).map(Some),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn one(&self, path: &str) -> Result<Option<Shown>, ApiError> {
@@ -139,11 +132,15 @@ impl Hub {
         Ok(answer)
     }
 
-    fn read<T>(&self, read: Result<T, String>) -> Result<T, ApiError> {
-        read.map_err(|detail| ApiError::Malformed {
+    fn read<T>(&self, read: Result<T, Malformed>) -> Result<T, ApiError> {
+        read.map_err(|malformed| self.error(malformed.into()))
+    }
+
+    fn error(&self, failure: Failure) -> ApiError {
+        ApiError {
             url: self.url.clone(),
-            detail,
-        })
+            failure,
+        }
     }
 
     /// Status, document and bytes of what answers. A kept connection that broke is replaced once: see the module's
@@ -155,10 +152,11 @@ impl Hub {
         body: Option<Vec<u8>>,
         wait: Duration,
     ) -> Result<(u16, Value, usize), ApiError> {
-        match self.within(wait, method.clone(), path, body.clone()).await {
-            Err(ApiError::Cut { .. }) => self.within(wait, method, path, body).await,
+        let answer = match self.within(wait, method.clone(), path, body.clone()).await {
+            Err(Failure::Cut { .. }) => self.within(wait, method, path, body).await,
             answer => answer,
-        }
+        };
+        answer.map_err(|failure| self.error(failure))
     }
 
     async fn within(
@@ -167,14 +165,11 @@ impl Hub {
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
-    ) -> Result<(u16, Value, usize), ApiError> {
+    ) -> Result<(u16, Value, usize), Failure> {
         let attempt = self.attempt(method, path, body);
         match actix_rt::time::timeout(wait, attempt).await {
             Ok(answer) => answer,
-            Err(_) => Err(ApiError::Timeout {
-                url: self.url.clone(),
-                waited: wait,
-            }),
+            Err(_) => Err(Failure::Timeout { waited: wait }),
         }
     }
 
@@ -183,7 +178,7 @@ impl Hub {
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
-    ) -> Result<(u16, Value, usize), ApiError> {
+    ) -> Result<(u16, Value, usize), Failure> {
         let request = self
             .client
             .request(method, self.url.with(path))
@@ -197,7 +192,7 @@ impl Hub {
             }
             None => request.send().await,
         };
-        let response = sent.map_err(|error| self.send_error(&error))?;
+        let response = sent.map_err(|error| send_error(&error))?;
         // The whole call is bounded by its caller.
         let mut response = response.timeout(SYNC_TIMEOUT);
         let status = response.status().as_u16();
@@ -213,18 +208,12 @@ impl Hub {
             Ok(bytes) => bytes,
             Err(PayloadError::Overflow) if good => {
                 let detail = format!("it has more than {bytes_max} bytes");
-                return Err(ApiError::Malformed {
-                    url: self.url.clone(),
-                    detail,
-                });
+                return Err(Malformed(detail).into());
             }
-            Err(_) if !good => return Err(self.refused(status, None)),
+            Err(_) if !good => return Err(refused(status, None)),
             Err(error) => {
                 let detail = error.to_string();
-                return Err(ApiError::Cut {
-                    url: self.url.clone(),
-                    detail,
-                });
+                return Err(Failure::Cut { detail });
             }
         };
         let budget = Budget::new(self.limits.depth_max, ANSWER_ELEMENTS_MAX);
@@ -237,48 +226,38 @@ impl Hub {
             Ok(Value::Map(map)) if good && !is_problem(status, &map) => {
                 Ok((status, Value::Map(map), bytes.len()))
             }
-            Ok(document) => Err(self.refused(status, Some(document))),
-            Err(error) if good => Err(ApiError::Malformed {
-                url: self.url.clone(),
-                detail: error.detail,
-            }),
-            Err(_) => Err(self.refused(status, None)),
-        }
-    }
-
-    fn refused(&self, status: u16, document: Option<Value>) -> ApiError {
-        let refusal = Box::new(Refusal::read(status, document));
-        ApiError::Refused {
-            url: self.url.clone(),
-            refusal,
-        }
-    }
-
-    fn send_error(&self, error: &SendRequestError) -> ApiError {
-        let (url, detail) = (self.url.clone(), error.to_string());
-        match error {
-            SendRequestError::Connect(ConnectError::Disconnected) => ApiError::Cut { url, detail },
-            SendRequestError::Connect(ConnectError::Timeout) => ApiError::NoHub {
-                url,
-                detail: format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
-            },
-            SendRequestError::Connect(ConnectError::Io(error)) => ApiError::NoHub {
-                url,
-                detail: error.to_string(),
-            },
-            SendRequestError::Connect(_) | SendRequestError::Url(_) => ApiError::NoHub { url, detail },
-            SendRequestError::Response(_) | SendRequestError::H2(_) => ApiError::Malformed { url, detail },
-            SendRequestError::Send(error) => ApiError::Cut {
-                url,
-                detail: error.to_string(),
-            },
-            _ => ApiError::Cut { url, detail },
+            Ok(document) => Err(refused(status, Some(document))),
+            Err(error) if good => Err(Malformed(error.detail).into()),
+            Err(_) => Err(refused(status, None)),
         }
     }
 }
 
+fn refused(status: u16, document: Option<Value>) -> Failure {
+    Failure::Refused(Box::new(Refusal::read(status, document)))
+}
+
+fn send_error(error: &SendRequestError) -> Failure {
+    let detail = error.to_string();
+    match error {
+        SendRequestError::Connect(ConnectError::Disconnected) => Failure::Cut { detail },
+        SendRequestError::Connect(ConnectError::Timeout) => Failure::NoHub {
+            detail: format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+        },
+        SendRequestError::Connect(ConnectError::Io(error)) => Failure::NoHub {
+            detail: error.to_string(),
+        },
+        SendRequestError::Connect(_) | SendRequestError::Url(_) => Failure::NoHub { detail },
+        SendRequestError::Response(_) | SendRequestError::H2(_) => Malformed(detail).into(),
+        SendRequestError::Send(error) => Failure::Cut {
+            detail: error.to_string(),
+        },
+        _ => Failure::Cut { detail },
+    }
+}
+
 /// A 410 may carry the tombstone, or a problem document that says no more than that.
-fn is_problem(status: u16, document: &inbetweenies_core::value::Map) -> bool {
+fn is_problem(status: u16, document: &Map) -> bool {
     status == 410 && !document.contains_key("entity") && !document.contains_key("relationship")
 }
 
@@ -336,7 +315,7 @@ mod tests {
             .status()
             .await
             .unwrap_err();
-        assert!(matches!(error, ApiError::NoHub { .. }), "{error:?}");
+        assert!(matches!(error.failure, Failure::NoHub { .. }), "{error:?}");
         assert!(error.to_string().contains("is it running?"), "{error}");
     }
 }

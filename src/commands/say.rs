@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use inbetweenies_client::{DraftError, NotFound, StoreError};
 use serde::Serialize;
 
 use super::fail;
-use crate::api::{AddressError, ApiError};
-use crate::client::{DraftError, NotFound, StoreError, SyncError};
+use crate::api::{AddressError, ApiError, SyncError};
 
 /// Why a command failed, and the code it ends with.
 #[derive(Debug)]

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use inbetweenies_client::wire::{PeerRow, Status};
 use inbetweenies_core::value::Value;
 
 use super::say::{self, Failure, clean, count};
-use crate::api::{Hub, HubUrl, PeerRow, Status};
+use crate::api::{Hub, HubUrl};
 
 /// The state of a hub.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use inbetweenies::api::{Hub, Status};
+use inbetweenies::api::Hub;
+use inbetweenies_client::wire::Status;
 use serde_json::Value;
 use tempfile::TempDir;
 

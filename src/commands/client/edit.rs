@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use inbetweenies_client::{Draft, Edge, Frame, Store, wall_clock};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::value::Map;
@@ -11,7 +12,6 @@ use serde_json::json;
 use super::fields::{Fields, unset};
 use super::sync::{Pushed, code, document, push, troubles};
 use super::{Desk, find};
-use crate::client::{Draft, Edge, Frame, Store, wall_clock};
 use crate::commands::say::{self, Failure, count};
 
 /// Make a thing.

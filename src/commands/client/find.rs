@@ -1,11 +1,11 @@
 //! From what a person writes to what is meant.
 
+use inbetweenies_client::{NotFound, Replica};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::view::{Policy, View};
 use uuid::Uuid;
 
-use crate::client::{NotFound, Replica};
 use crate::commands::say::{Failure, clean};
 
 /// A thing or an edge that is shown, by id, the beginning of one, or name.

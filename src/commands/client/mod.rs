@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use inbetweenies_client::Store;
 
 use super::say::{self, Failure};
 use crate::api::{Hub, HubUrl};
-use crate::client::Store;
 
 /// Read and edit a home from this device.
 #[derive(Debug, clap::Args)]

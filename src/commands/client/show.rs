@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use inbetweenies_client::{Edge, Replica, Store, VersionLine};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::time::edit_time;
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::fields::leaves;
 use super::find;
-use crate::client::{Edge, Replica, Store, VersionLine};
 use crate::commands::say::{self, Failure, clean, count};
 
 /// `get`.

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use inbetweenies_client::{Options, Replica, Store, Summary};
 use serde_json::json;
 
-use crate::api::{Hub, HubUrl};
-use crate::client::{Options, Replica, Store, Summary, SyncError, sync};
+use crate::api::{Hub, HubUrl, SyncError, sync};
 use crate::commands::say::{self, Failure, count};
 
 /// Pushes and fetches, and tells of it.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use inbetweenies_client::{Draft, Frame, Opened, Replica, StoreError};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::record::{Kind, Parent, Record};
 use inbetweenies_core::value::{Map, Value};
 use serde_json::Map as Json;
 
-use crate::api::Hub;
-use crate::client::{Draft, Frame, Keeper, Opened, Replica, StoreError};
+use crate::api::{Hub, Keeper};
 use crate::commands::say::Failure;
 use crate::import::home_assistant::{Known, KnownEntity, KnownRelationship, Plan, Wanted};
 use crate::import::home_assistant::{WantedEntity, WantedRelationship};

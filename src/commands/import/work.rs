@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use inbetweenies_client::{Frame, Options, RefusedRow, Summary, wall_clock};
+
 use super::graph::{Graph, Memory, settled};
-use crate::api::Hub;
-use crate::client::{Frame, Keeper, Options, RefusedRow, Summary, sync, wall_clock};
+use crate::api::{Hub, Keeper, sync};
 use crate::commands::say::Failure;
 use crate::import::home_assistant::{Plan, plan, read, wanted};
 

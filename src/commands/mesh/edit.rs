@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
+use inbetweenies_client::{Draft, Frame, Options, Store, wall_clock};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::value::Map;
 use uuid::Uuid;
 
 use super::hubs::Hubs;
-use crate::api::Hub;
-use crate::client::{Draft, Frame, Options, Store, sync, wall_clock};
+use crate::api::{Hub, sync};
 use crate::commands::say::{self, Failure};
 
 /// How long the last hub has to show it.

@@ -6,10 +6,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use inbetweenies_client::wire::Status;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::hubs::Hubs;
-use crate::api::{Hub, Status};
+use crate::api::Hub;
 use crate::commands::say::{self, Failure};
 
 /// How often the hubs are asked.

@@ -8,7 +8,7 @@ use inbetweenies_core::id::{Dot, Id};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::view::{Policy, by_rank, overruled, view};
 
-use super::replica::Replica;
+use crate::replica::Replica;
 
 /// One version.
 #[derive(Debug, Clone)]

@@ -2,8 +2,7 @@
 
 use inbetweenies_core::value::{Map, Value};
 
-/// What was wrong with an answer.
-pub(super) type Odd = String;
+use super::failure::Malformed;
 
 /// A map whose fields are taken out one by one.
 pub(super) struct Fields {
@@ -13,16 +12,16 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Of a value that should be a map; `what` it is, for errors.
-    pub(super) fn of(value: Value, what: &'static str) -> Result<Fields, Odd> {
+    pub(super) fn of(value: Value, what: &'static str) -> Result<Fields, Malformed> {
         match value {
             Value::Map(map) => Ok(Fields { map, what }),
-            other => Err(format!("{what} is {}, not a map", other.kind())),
+            other => malformed(format!("{what} is {}, not a map", other.kind())),
         }
     }
 
-    fn odd<T>(&self, key: &str, value: Option<&Value>, expected: &str) -> Result<T, Odd> {
+    fn odd<T>(&self, key: &str, value: Option<&Value>, expected: &str) -> Result<T, Malformed> {
         let found = value.map_or("missing", Value::kind);
-        Err(format!("{}: {key} is {found}, not {expected}", self.what))
+        malformed(format!("{}: {key} is {found}, not {expected}", self.what))
     }
 
     /// A field that may be absent or null.
@@ -31,7 +30,7 @@ impl Fields {
     }
 
     /// Text that may be absent or null.
-    pub(super) fn text_if(&mut self, key: &str) -> Result<Option<String>, Odd> {
+    pub(super) fn text_if(&mut self, key: &str) -> Result<Option<String>, Malformed> {
         match self.any(key) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -40,7 +39,7 @@ impl Fields {
     }
 
     /// Text.
-    pub(super) fn text(&mut self, key: &str) -> Result<String, Odd> {
+    pub(super) fn text(&mut self, key: &str) -> Result<String, Malformed> {
         match self.text_if(key)? {
             Some(text) => Ok(text),
             None => self.odd(key, None, "text"),
@@ -48,7 +47,7 @@ impl Fields {
     }
 
     /// A whole number of 0 or more that may be absent or null.
-    pub(super) fn whole_if(&mut self, key: &str) -> Result<Option<u64>, Odd> {
+    pub(super) fn whole_if(&mut self, key: &str) -> Result<Option<u64>, Malformed> {
         match self.any(key) {
             None => Ok(None),
             Some(value) => match whole(&value) {
@@ -59,7 +58,7 @@ impl Fields {
     }
 
     /// A whole number of 0 or more.
-    pub(super) fn whole(&mut self, key: &str) -> Result<u64, Odd> {
+    pub(super) fn whole(&mut self, key: &str) -> Result<u64, Malformed> {
         match self.whole_if(key)? {
             Some(number) => Ok(number),
             None => self.odd(key, None, "a whole number"),
@@ -72,7 +71,7 @@ impl Fields {
     }
 
     /// A list; absent and null are empty.
-    pub(super) fn list(&mut self, key: &str) -> Result<Vec<Value>, Odd> {
+    pub(super) fn list(&mut self, key: &str) -> Result<Vec<Value>, Malformed> {
         match self.any(key) {
             None => Ok(Vec::new()),
             Some(Value::List(list)) => Ok(list),
@@ -81,7 +80,7 @@ impl Fields {
     }
 
     /// A list of texts; absent and null are empty.
-    pub(super) fn texts(&mut self, key: &str) -> Result<Vec<String>, Odd> {
+    pub(super) fn texts(&mut self, key: &str) -> Result<Vec<String>, Malformed> {
         let list = self.list(key)?;
         list.into_iter()
             .map(|item| match item {
@@ -92,11 +91,16 @@ impl Fields {
     }
 
     /// Something that reads from text.
-    pub(super) fn parsed<T: std::str::FromStr>(&mut self, key: &str, expected: &str) -> Result<T, Odd> {
+    pub(super) fn parsed<T: std::str::FromStr>(&mut self, key: &str, expected: &str) -> Result<T, Malformed> {
         let text = self.text(key)?;
         text.parse()
             .or_else(|_| self.odd(key, Some(&Value::Text(text)), expected))
     }
+}
+
+/// What was wrong, as the error that it is.
+pub(super) fn malformed<T>(what: impl Into<String>) -> Result<T, Malformed> {
+    Err(Malformed(what.into()))
 }
 
 /// A whole number of 0 or more.

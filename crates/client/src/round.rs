@@ -7,10 +7,10 @@ use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::value::Value;
 use serde_bytes::ByteBuf;
 
-use super::exchange::Summary;
-use super::frame::{RecordRow, Refused, RefusedRow, SetRow, Synced, clock_row};
-use super::replica::Replica;
-use crate::api::{Outcome, Reply};
+use crate::frame::{RecordRow, Refused, RefusedRow, SetRow, Synced, clock_row};
+use crate::replica::Replica;
+use crate::session::Summary;
+use crate::wire::{Outcome, Reply};
 
 /// What one request pushes: below a hub's bounds by a margin, for a body counts more than its records.
 const PUSH_RECORDS_MAX: usize = 2_000;

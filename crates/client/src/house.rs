@@ -9,7 +9,7 @@ use inbetweenies_core::view::Policy;
 /// The domain `house` as it comes with this software: what an unsynced replica takes for its home's policy.
 pub fn house() -> &'static Policy {
     static HOUSE: LazyLock<Policy> = LazyLock::new(|| {
-        let text = include_str!("../../config/domains/house.toml");
+        let text = include_str!("../../../config/domains/house.toml");
         // A test reads it, so this holds in every build that passed them.
         let content: Value = toml::from_str(text).unwrap_or_else(|error| panic!("house.toml: {error}"));
         let content = content.as_map().cloned().unwrap_or_else(Map::new);

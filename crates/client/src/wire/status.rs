@@ -5,7 +5,8 @@ use inbetweenies_core::limits::Limits;
 use inbetweenies_core::value::{Map, Value};
 use inbetweenies_core::wire::clock_from_wire;
 
-use super::fields::{Fields, Odd};
+use super::failure::Malformed;
+use super::fields::Fields;
 
 /// The state of a hub, as it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +55,13 @@ pub struct PeerRow {
 }
 
 impl Status {
-    pub(super) fn read(value: Value) -> Result<Status, Odd> {
+    /// Reads the decoded document.
+    pub fn read(value: Value) -> Result<Status, Malformed> {
         let document = value.as_map().cloned().unwrap_or_default();
         let mut fields = Fields::of(value, "the status")?;
         let (clock, checks) = (fields.any("vector_clock"), fields.any("clock_checks"));
-        let clock = clock_from_wire(clock, checks, &Limits::default()).map_err(|problem| problem.detail)?;
+        let clock = clock_from_wire(clock, checks, &Limits::default())
+            .map_err(|problem| Malformed(problem.detail))?;
         let peers = fields.list("peers")?;
         Ok(Status {
             hub_id: fields.text("hub_id")?,
@@ -77,7 +80,7 @@ impl Status {
 }
 
 impl PeerRow {
-    fn read(value: Value) -> Result<PeerRow, Odd> {
+    fn read(value: Value) -> Result<PeerRow, Malformed> {
         let mut fields = Fields::of(value, "a peer")?;
         Ok(PeerRow {
             hub_id: fields.text_if("hub_id")?.unwrap_or_default(),

@@ -10,9 +10,9 @@ use inbetweenies_core::record::{Kind, Parent};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::value::{Map, Value};
 
-use super::round::{judge, take_page};
-use super::*;
-use crate::api::{Acknowledged, Outcome, Received, ReceivedSet, Reply};
+use crate::round::{judge, take_page};
+use crate::wire::{Acknowledged, Outcome, Received, ReceivedSet, Reply};
+use crate::*;
 
 const HUB: ReplicaId = ReplicaId([1; 16]);
 const OTHER: ReplicaId = ReplicaId([2; 16]);

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::frame::Frame;
+use crate::frame::Frame;
 
 const MARK: [u8; 4] = *b"InFr";
 const HEAD_BYTES: usize = 12;
@@ -188,7 +188,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::client::frame::{Edited, FORMAT, LocalRecord, Opened};
+    use crate::frame::{Edited, FORMAT, LocalRecord, Opened};
     use inbetweenies_core::time::Micros;
     use serde_bytes::ByteBuf;
 

@@ -13,8 +13,8 @@ use inbetweenies_core::id::{HomeId, Id};
 use inbetweenies_core::record::Record;
 use inbetweenies_core::time::Micros;
 
-use super::frame::{FORMAT, Frame, LocalRecord, Opened, RefusedRow, SetRow, Synced, clock_of};
-use super::held::Held;
+use crate::frame::{FORMAT, Frame, LocalRecord, Opened, RefusedRow, SetRow, Synced, clock_of};
+use crate::held::Held;
 
 /// What a device holds of its home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,8 +267,8 @@ impl Replica {
         self.ids.keys()
     }
 
-    /// The versions of one id.
-    pub(super) fn versions(&self, id: &Id) -> impl Iterator<Item = &Held> {
+    /// The versions of one id, with what hubs' logs say of them.
+    pub fn versions(&self, id: &Id) -> impl Iterator<Item = &Held> {
         self.ids.get(id).into_iter().flat_map(BTreeMap::values)
     }
 

@@ -6,7 +6,7 @@ use inbetweenies_core::value::{Budget, Map, decode_msgpack};
 use inbetweenies_core::wire::{Change, EntryRow, SyncRequest, SyncResponse, SyncType};
 
 use super::*;
-use crate::api::Exchange;
+use crate::wire::Exchange;
 
 fn record(id: &str, edge: bool) -> Record {
     let kind = if edge {

@@ -5,8 +5,8 @@ use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::view::{Graph, Policy, View, by_rank, view};
 
-use super::house::house;
-use super::replica::Replica;
+use crate::house::house;
+use crate::replica::Replica;
 
 /// A relationship with its two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

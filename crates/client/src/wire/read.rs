@@ -5,7 +5,8 @@ use inbetweenies_core::id::Version;
 use inbetweenies_core::record::Parent;
 use inbetweenies_core::value::{Map, Value};
 
-use super::fields::{Fields, Odd};
+use super::failure::Malformed;
+use super::fields::{Fields, malformed};
 
 /// One entity or relationship as a hub shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,26 +67,28 @@ impl Shown {
         self.record.get(key).and_then(Value::as_text)
     }
 
-    pub(super) fn read(value: Value) -> Result<Shown, Odd> {
+    /// Reads one decoded view.
+    pub fn read(value: Value) -> Result<Shown, Malformed> {
         let mut fields = Fields::of(value, "a view")?;
         let record = record_of(&mut fields)?;
         let versions = fields.texts("heads")?;
         let digests = fields.texts("head_digests")?;
         if digests.len() != versions.len() {
-            return Err("a view: head_digests has not as many items as heads".to_owned());
+            return malformed("a view: head_digests has not as many items as heads");
         }
         let heads = versions.iter().zip(&digests).map(|(version, digest)| {
-            let version = Version::new(version).map_err(|error| format!("a view: heads: {error}"))?;
+            let version =
+                Version::new(version).map_err(|error| Malformed(format!("a view: heads: {error}")))?;
             match Digest::parse(digest) {
                 Some(digest) => Ok(Parent {
                     version,
                     digest: Some(digest),
                 }),
-                None => Err("a view: head_digests holds something that is no digest".to_owned()),
+                None => malformed("a view: head_digests holds something that is no digest"),
             }
         });
         Ok(Shown {
-            heads: heads.collect::<Result<_, Odd>>()?,
+            heads: heads.collect::<Result<_, Malformed>>()?,
             record,
             provisional: fields.flag("provisional"),
             conflict: fields.flag("conflict"),
@@ -94,15 +97,16 @@ impl Shown {
     }
 }
 
-fn record_of(fields: &mut Fields) -> Result<Map, Odd> {
+fn record_of(fields: &mut Fields) -> Result<Map, Malformed> {
     match fields.any("entity").or_else(|| fields.any("relationship")) {
         Some(Value::Map(map)) => Ok(map),
-        _ => Err("a view has neither entity nor relationship".to_owned()),
+        _ => malformed("a view has neither entity nor relationship"),
     }
 }
 
 impl Page {
-    pub(super) fn read(value: Value, key: &str) -> Result<Page, Odd> {
+    /// Reads a decoded list whose items stand under `key`.
+    pub fn read(value: Value, key: &str) -> Result<Page, Malformed> {
         let mut fields = Fields::of(value, "a list")?;
         let items = fields.list(key)?;
         Ok(Page {
@@ -113,7 +117,18 @@ impl Page {
 }
 
 impl VersionRow {
-    pub(super) fn read(value: Value) -> Result<VersionRow, Odd> {
+    /// Reads a decoded history: every version of one id, newest first.
+    pub fn read_all(value: Value) -> Result<Vec<VersionRow>, Malformed> {
+        let Value::Map(mut answer) = value else {
+            return malformed(format!("a history is {}, not a map", value.kind()));
+        };
+        match answer.remove("versions") {
+            Some(Value::List(versions)) => versions.into_iter().map(VersionRow::read).collect(),
+            _ => malformed("a history has no versions"),
+        }
+    }
+
+    fn read(value: Value) -> Result<VersionRow, Malformed> {
         let mut fields = Fields::of(value, "a version")?;
         let accepted = fields.list("accepted")?.into_iter().map(|row| {
             let mut row = Fields::of(row, "an acceptance")?;
@@ -123,7 +138,7 @@ impl VersionRow {
             })
         });
         Ok(VersionRow {
-            accepted: accepted.collect::<Result<_, Odd>>()?,
+            accepted: accepted.collect::<Result<_, Malformed>>()?,
             record: record_of(&mut fields)?,
             parents: fields.texts("parents")?,
             children: fields.texts("children")?,

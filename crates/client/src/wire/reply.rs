@@ -9,10 +9,14 @@ use inbetweenies_core::id::{Dot, ReplicaId};
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::time::Micros;
-use inbetweenies_core::value::Value;
+use inbetweenies_core::value::{Budget, Value, decode_msgpack};
 use inbetweenies_core::wire::clock_from_wire;
 
-use super::fields::{Fields, Odd, whole};
+use super::failure::Malformed;
+use super::fields::{Fields, malformed, whole};
+
+/// Values in one answer; a page of small records has some ten thousand.
+pub const ANSWER_ELEMENTS_MAX: usize = 4_000_000;
 
 /// What a hub answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,15 @@ pub struct ConflictRow {
 }
 
 impl Reply {
-    pub(super) fn read(value: Value, bytes: usize, limits: &Limits) -> Result<Reply, Odd> {
+    /// Reads a MessagePack body. O(body).
+    pub fn decode(body: &[u8], limits: &Limits) -> Result<Reply, Malformed> {
+        let value = decode_msgpack(body, &Budget::new(limits.depth_max, ANSWER_ELEMENTS_MAX))
+            .map_err(|refusal| Malformed(refusal.detail))?;
+        Reply::read(value, body.len(), limits)
+    }
+
+    /// Reads a decoded body, which had so many bytes.
+    pub fn read(value: Value, bytes: usize, limits: &Limits) -> Result<Reply, Malformed> {
         let mut fields = Fields::of(value, "the answer")?;
         let (clock, checks) = (fields.any("vector_clock"), fields.any("clock_checks"));
         let mut applied = Vec::new();
@@ -106,19 +118,19 @@ impl Reply {
             let mut row = Fields::of(row, "a rejected record")?;
             Ok((row.text("id")?, row.text("code")?, row.text("detail")?))
         });
-        let rejected = rejected.collect::<Result<_, Odd>>()?;
+        let rejected = rejected.collect::<Result<_, Malformed>>()?;
         let conflicts = fields.list("conflicts")?.into_iter().map(ConflictRow::read);
-        let conflicts = conflicts.collect::<Result<_, Odd>>()?;
+        let conflicts = conflicts.collect::<Result<_, Malformed>>()?;
         let reset = fields.texts("reset")?.into_iter();
-        let reset = reset.map(|name| name.parse().map_err(|error| format!("reset: {error}")));
+        let reset = reset.map(|name| name.parse().map_err(|error| Malformed(format!("reset: {error}"))));
         let (changes, entries) = (fields.list("changes")?, fields.list("entries")?);
         Ok(Reply {
             sets: read_sets(changes, entries, limits)?,
             applied,
             rejected,
             conflicts,
-            reset: reset.collect::<Result<_, Odd>>()?,
-            clock: clock_from_wire(clock, checks, limits).map_err(|problem| problem.detail)?,
+            reset: reset.collect::<Result<_, Malformed>>()?,
+            clock: clock_from_wire(clock, checks, limits).map_err(|problem| Malformed(problem.detail))?,
             more: fields.text_if("cursor")?.is_some(),
             not_yet: fields.flag("not_yet"),
             bytes,
@@ -127,7 +139,7 @@ impl Reply {
 }
 
 impl Acknowledged {
-    fn read(value: Value) -> Result<Acknowledged, Odd> {
+    fn read(value: Value) -> Result<Acknowledged, Malformed> {
         let mut row = Fields::of(value, "an applied record")?;
         Ok(Acknowledged {
             id: row.text("id")?,
@@ -143,7 +155,7 @@ impl Acknowledged {
 }
 
 impl ConflictRow {
-    fn read(value: Value) -> Result<ConflictRow, Odd> {
+    fn read(value: Value) -> Result<ConflictRow, Malformed> {
         let mut row = Fields::of(value, "a conflict")?;
         let mut text = |key| row.text_if(key).map(Option::unwrap_or_default);
         Ok(ConflictRow {
@@ -157,13 +169,17 @@ impl ConflictRow {
 }
 
 /// Puts each record to its set and its stamp.
-fn read_sets(changes: Vec<Value>, entries: Vec<Value>, limits: &Limits) -> Result<Vec<ReceivedSet>, Odd> {
+fn read_sets(
+    changes: Vec<Value>,
+    entries: Vec<Value>,
+    limits: &Limits,
+) -> Result<Vec<ReceivedSet>, Malformed> {
     let mut records: Vec<Vec<Record>> = entries.iter().map(|_| Vec::new()).collect();
     for change in changes {
         let mut change = Fields::of(change, "a change")?;
         let at = change.whole("set")?;
         let Some(set) = usize::try_from(at).ok().and_then(|at| records.get_mut(at)) else {
-            return Err(format!("a change is of set {at}, which has no entry"));
+            return malformed(format!("a change is of set {at}, which has no entry"));
         };
         let entity = change.any("entity").map(|entity| (entity, true));
         let relationships = change
@@ -172,11 +188,11 @@ fn read_sets(changes: Vec<Value>, entries: Vec<Value>, limits: &Limits) -> Resul
             .map(|edge| (edge, false));
         for (map, entity) in entity.into_iter().chain(relationships) {
             let Value::Map(map) = map else {
-                return Err(format!("a record is {}, not a map", map.kind()));
+                return malformed(format!("a record is {}, not a map", map.kind()));
             };
             set.push(
                 Record::from_wire(map, entity, false, limits)
-                    .map_err(|error| format!("a record: {error}"))?,
+                    .map_err(|error| Malformed(format!("a record: {error}")))?,
             );
         }
     }
@@ -187,7 +203,7 @@ fn read_sets(changes: Vec<Value>, entries: Vec<Value>, limits: &Limits) -> Resul
         .collect()
 }
 
-fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Odd> {
+fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Malformed> {
     let mut entry = Fields::of(entry, "an entry")?;
     let dot = Dot {
         replica: entry.parsed("replica", "a replica's id")?,
@@ -195,7 +211,7 @@ fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Odd> {
     };
     let (times, parents) = (entry.list("order_times")?, entry.list("parents")?);
     if times.len() != records.len() || !(parents.is_empty() || parents.len() == records.len()) {
-        return Err(format!(
+        return malformed(format!(
             "the entry {} of {} stamps {} records, and {} came",
             dot.sequence,
             dot.replica,
@@ -208,7 +224,7 @@ fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Odd> {
     for (record, time) in records.into_iter().zip(&times) {
         let sealed = Arc::new(Sealed::new(record));
         let Some(order_time) = whole(time) else {
-            return Err(format!("an order time is {}, not a whole number", time.kind()));
+            return malformed(format!("an order time is {}, not a whole number", time.kind()));
         };
         let stamp = Stamp {
             digest: sealed.digest,
@@ -224,8 +240,8 @@ fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Odd> {
 }
 
 /// What the bare names of one record stood for: a list of digests for each.
-fn resolved(names: &Value) -> Result<Vec<Vec<Digest>>, Odd> {
-    let bad = || "an entry's parents are not lists of digests".to_owned();
+fn resolved(names: &Value) -> Result<Vec<Vec<Digest>>, Malformed> {
+    let bad = || Malformed("an entry's parents are not lists of digests".to_owned());
     let digest = |value: &Value| value.as_text().and_then(Digest::parse).ok_or_else(bad);
     let name = |value: &Value| value.as_list().ok_or_else(bad)?.iter().map(digest).collect();
     names.as_list().ok_or_else(bad)?.iter().map(name).collect()

@@ -14,9 +14,9 @@ use inbetweenies_core::view::View;
 use inbetweenies_core::wire::{SyncRequest, SyncType};
 use serde_bytes::ByteBuf;
 
-use super::frame::{Edited, LocalRecord};
-use super::replica::Replica;
-use crate::api::Exchange;
+use crate::frame::{Edited, LocalRecord};
+use crate::replica::Replica;
+use crate::wire::Exchange;
 
 /// A record without version and writer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use inbetweenies_core::time::Micros;
 use uuid::Uuid;
 
-use super::frame::{Frame, Opened};
-use super::log::{Log, LogError};
-use super::replica::{FrameError, Replica};
+use crate::frame::{Frame, Opened};
+use crate::log::{Log, LogError};
+use crate::replica::{FrameError, Replica};
 
 const LOG: &str = "log";
 const LOCK: &str = "lock";
