@@ -233,6 +233,18 @@ fn messages_that_cannot_be_end_the_link() {
     table.done();
 }
 
+/// Whose link stands may not be another from there on: the link begins again.
+#[test]
+fn a_hello_under_another_name_ends_the_link() {
+    let mut table = Table::new();
+    let stranger = Stranger::in_the_home(&table.hub);
+    let again = hello(&table.hub);
+    table.cuts("a second hello", Some("renamed"), stranger, |stranger| {
+        stranger.say(&again)
+    });
+    table.done();
+}
+
 /// Questions and answers that make no sense, on a link that may stand: nothing comes of them.
 #[test]
 fn messages_out_of_turn_change_nothing() {
@@ -296,7 +308,6 @@ fn messages_out_of_turn_change_nothing() {
                 clock: clock(&[(nobody, 5), (own, 1 << 40)]),
             },
         ),
-        ("a hello under another name", hello(&table.hub)),
     ];
     for (name, message) in messages {
         for in_the_home in [false, true] {

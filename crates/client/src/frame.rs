@@ -35,7 +35,7 @@ pub enum Frame {
 /// Who edits here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
-    /// [`FORMAT`].
+    /// Of the log: 1 as this software writes it. [`Opened::new`] fills it in.
     pub format: u32,
     /// This device.
     pub device_id: String,

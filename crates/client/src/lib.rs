@@ -4,7 +4,8 @@
 //! it is on the hub's disk too. What a hub refuses is kept aside and shown.
 //!
 //! No socket, no runtime, no database: the command line drives it over HTTP and the simulator in virtual time. Only
-//! [`Store`] and its log touch files, clock and chance; all else is a function of what it is given.
+//! [`Store`] and its log touch files, clock and chance; all else is a function of what it is given
+//! (`tests/layers.rs` holds both).
 //!
 //! | part | job |
 //! | --- | --- |

@@ -142,11 +142,12 @@ enum State {
     Ended,
 }
 
-/// How far a replica is: a round that does not move it is a round in vain.
-type Place = (Clock, usize);
+/// How far a replica is: its clock, and the numbers of its pending sets. A round that moves neither is in vain.
+type Place = (Clock, Vec<u64>);
 
 fn place(replica: &Replica) -> Place {
-    (replica.clock().clone(), replica.pending().count())
+    let pending = replica.pending().map(|(number, _)| number);
+    (replica.clock().clone(), pending.collect())
 }
 
 impl Session {
@@ -287,7 +288,7 @@ impl Session {
     /// How to go on after an answer.
     fn settled(&mut self, replica: &Replica, before: &Place, more: bool) -> Result<State, SessionError> {
         let after = place(replica);
-        let pending = after.1;
+        let pending = after.1.len();
         if pending > 0 || more {
             // With nothing left to push, a hub that is behind says so as a refusal, with a time to wait.
             return if *before == after {

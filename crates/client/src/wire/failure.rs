@@ -131,3 +131,40 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use inbetweenies_core::wire::Problem;
+
+    use super::*;
+
+    #[test]
+    fn a_client_reads_why_a_hub_refused() {
+        let mut problem = Problem::new(409, "Not yet", "not_yet", "try again shortly");
+        problem.retry_after = Some(3);
+        let body = rmp_serde::to_vec_named(&problem).unwrap();
+        let refusal = Refusal::decode(409, &body, &Limits::default());
+        assert_eq!(
+            refusal,
+            Refusal {
+                status: 409,
+                title: "Not yet".to_owned(),
+                code: "not_yet".to_owned(),
+                detail: "try again shortly".to_owned(),
+                retry_after: Some(Duration::from_secs(3)),
+            }
+        );
+        let failure = Failure::Refused(Box::new(refusal));
+        assert!(failure.is_not_yet());
+        assert_eq!(failure.retry_after(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn what_is_no_problem_document_is_told_by_its_status() {
+        for body in [&b"<html>Bad gateway</html>"[..], b""] {
+            let refusal = Refusal::decode(502, body, &Limits::default());
+            assert_eq!((refusal.status, refusal.name()), (502, "no reason given"));
+            assert_eq!(Failure::Refused(Box::new(refusal)).retry_after(), None);
+        }
+    }
+}

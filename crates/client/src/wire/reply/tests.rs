@@ -96,7 +96,10 @@ fn a_client_reads_what_a_hub_writes() {
         parents: vec![vec![vec![Digest([5; 32]).to_string()]], vec![vec![]]],
     });
     response.cursor = Some("more".to_owned());
-    let reply = Reply::read(through(&response), 0, &Limits::default()).unwrap();
+    let body = rmp_serde::to_vec_named(&response).unwrap();
+    let reply = Reply::decode(&body, &Limits::default()).unwrap();
+    assert_eq!(reply.bytes, body.len());
+    assert!(Reply::decode(&body[..body.len() - 1], &Limits::default()).is_err());
     assert_eq!(
         reply.sets[0].dot,
         Dot {
