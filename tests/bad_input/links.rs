@@ -6,7 +6,7 @@ use inbetweenies_core::hash::{Check, Digest};
 use inbetweenies_core::id::{Dot, HomeId, HubId, ReplicaId};
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::time::Micros;
-use inbetweenies_core::wire::{Hello, Message, WireBundle, WireClock};
+use inbetweenies_core::wire::{Hello, Message, WireBundle, WireClock, seal_frame};
 use serde_bytes::ByteBuf;
 
 use crate::Table;
@@ -52,7 +52,7 @@ fn frames_that_are_none_end_the_link() {
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8 & 0x7f)
         .collect();
     let bomb = {
-        let mut encoder = lz4_flex::frame::FrameEncoder::new(vec![LZ4]);
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
         std::io::Write::write_all(&mut encoder, &vec![0; 16 << 20]).expect("a bomb");
         encoder.finish().expect("a bomb")
     };
@@ -61,30 +61,21 @@ fn frames_that_are_none_end_the_link() {
         "the bomb has {} bytes",
         bomb.len()
     );
-    let deep = [&[0][..], &[0x81, 0xa5], b"hello", &[0x91; 100_000][..]].concat();
+    let deep = [&[0x81, 0xa5][..], b"hello", &[0x91; 100_000][..]].concat();
     let frames: Vec<(&str, Vec<u8>)> = vec![
         ("an empty frame", Vec::new()),
-        ("flags that mean nothing yet", vec![0x80, 1, 2, 3]),
-        ("noise", [&[0], &noise[..]].concat()),
-        ("no message", vec![0, 0xc0]),
-        (
-            "a message of no kind",
-            vec![0, 0x81, 0xa3, b'f', b'o', b'o', 0xc0],
-        ),
-        ("100,000 levels", deep),
+        ("flags that mean nothing yet", seal_frame(0x80, &[1, 2, 3])),
+        ("noise", seal_frame(0, &noise)),
+        ("a frame without its sum", [&[0], &noise[..]].concat()),
+        ("no message", seal_frame(0, &[0xc0])),
+        ("a message of no kind", seal_frame(0, b"\x81\xa3foo\xc0")),
+        ("100,000 levels", seal_frame(0, &deep)),
         (
             "a list of 4 GiB",
-            [
-                &[0, 0x81, 0xa5][..],
-                b"clock",
-                &[0x81, 0xa5],
-                b"clock",
-                &[0xdd, 255, 255, 255, 255],
-            ]
-            .concat(),
+            seal_frame(0, b"\x81\xa5clock\x81\xa5clock\xdd\xff\xff\xff\xff"),
         ),
-        ("noise that says LZ4", [&[LZ4], &noise[..]].concat()),
-        ("a bomb of 16 MiB", bomb),
+        ("noise that says LZ4", seal_frame(LZ4, &noise)),
+        ("a bomb of 16 MiB", seal_frame(LZ4, &bomb)),
         ("a frame above the bound", vec![0; limits.frame_bytes_max + 2]),
     ];
     for (name, frame) in frames {
@@ -101,8 +92,7 @@ fn frames_that_are_none_end_the_link() {
     });
     let stranger = Stranger::open(&table.hub);
     table.cuts("a message without end", None, stranger, |stranger| {
-        let mut piece = vec![0; limits.frame_bytes_max];
-        piece[0] = MORE;
+        let piece = seal_frame(MORE, &vec![0; limits.frame_bytes_max - 5]);
         for _ in 0..=limits.message_bytes_max / limits.frame_bytes_max + 1 {
             stranger.frame(&piece);
         }

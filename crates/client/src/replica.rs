@@ -146,7 +146,7 @@ impl Replica {
             }
             Inner::Synced { rest, sets } => self.synced(&rest, sets),
             Inner::Requeued { set, digests } => {
-                let records = self.held().filter(|held| digests.contains(&held.sealed.digest));
+                let records = self.all().filter(|held| digests.contains(&held.sealed.digest));
                 let records = records.map(|held| held.sealed.clone()).collect();
                 self.pending.insert(set, PendingSet { records });
                 self.next_set = set + 1;
@@ -272,7 +272,8 @@ impl Replica {
         self.ids.get(id).into_iter().flat_map(BTreeMap::values)
     }
 
-    fn held(&self) -> impl Iterator<Item = &Held> {
+    /// Every record held.
+    pub fn all(&self) -> impl Iterator<Item = &Held> {
         self.ids.values().flat_map(BTreeMap::values)
     }
 
@@ -291,10 +292,7 @@ impl Replica {
             let reserved = record.entity_type().is_some_and(is_reserved);
             held.stamps.is_empty() && !reserved && !pending.contains(&held.sealed.digest)
         };
-        self.held()
-            .filter(orphan)
-            .map(|held| held.sealed.digest)
-            .collect()
+        self.all().filter(orphan).map(|held| held.sealed.digest).collect()
     }
 }
 

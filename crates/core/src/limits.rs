@@ -21,6 +21,9 @@ pub const NAME_BYTES_MAX: usize = 4_096;
 /// Sequences promised durably at a time before any of them is used.
 pub const LEASE: u64 = 4_096;
 
+/// Inputs that may wait for a room: what enters a hub is bounded by credits far below this.
+pub const INPUTS_MAX: usize = 1 << 16;
+
 /// Bounds that a hub's config may lower, never raise: the defaults are the protocol's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -21,6 +21,17 @@ pub struct Ticket(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link(pub u64);
 
+/// How full a queue, a cache or a table is, and how full it may ever be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauge {
+    /// What it holds, with the room before it.
+    pub name: &'static str,
+    /// How many now.
+    pub now: usize,
+    /// How many at most; more is a broken promise.
+    pub bound: usize,
+}
+
 /// A room.
 pub trait Machine {
     /// What it is told.
@@ -40,4 +51,9 @@ pub trait Machine {
 
     /// The monotonic time at which it wants a step with no inputs, if any.
     fn wake_at(&self) -> Option<Duration>;
+
+    /// What it keeps of what others send, each with its bound.
+    fn gauges(&self) -> Vec<Gauge> {
+        Vec::new()
+    }
 }

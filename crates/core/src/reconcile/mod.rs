@@ -24,7 +24,7 @@ use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
 use crate::id::ReplicaId;
 use crate::limits::Limits;
-use crate::machine::{Identity, Landed, Link, Machine, SetResult, Ticket};
+use crate::machine::{Gauge, Identity, Landed, Link, Machine, SetResult, Ticket};
 use crate::store::{Snapshot, StoreError};
 use crate::time::Now;
 use crate::wire::{ConflictRow, Message, Problem, SyncRequest, SyncResponse};
@@ -313,5 +313,28 @@ impl Machine for Reconcile {
             .filter_map(|peer| peer.wakes(&self.clock))
             .min();
         [tell, pull, retry].into_iter().flatten().min()
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let logs = self.peers.len() * self.settings.limits.clock_entries_max;
+        let gauge = |name, now, bound| Gauge { name, now, bound };
+        vec![
+            gauge(
+                "reconcile: requests under way",
+                self.pending.len(),
+                crate::limits::INPUTS_MAX,
+            ),
+            gauge("reconcile: traces", self.traces.len(), logs),
+            gauge("reconcile: partings", self.partings.len(), logs),
+            gauge(
+                "reconcile: entries of clocks",
+                self.peers
+                    .values()
+                    .map(|peer| peer.clock.len())
+                    .max()
+                    .unwrap_or(0),
+                self.settings.limits.clock_entries_max,
+            ),
+        ]
     }
 }

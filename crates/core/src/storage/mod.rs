@@ -28,7 +28,7 @@ use state::State;
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::id::{Dot, HomeId, HubId, ReplicaId};
-use crate::machine::{Identity, Link, Machine, Member, SetResult, Ticket, Totals};
+use crate::machine::{Gauge, Identity, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::Now;
 use crate::view::Policy;
@@ -323,5 +323,13 @@ impl Machine for Storage {
 
     fn wake_at(&self) -> Option<Duration> {
         None
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        vec![Gauge {
+            name: "storage: inputs that wait for the next commit",
+            now: self.waiting.len(),
+            bound: crate::limits::INPUTS_MAX,
+        }]
     }
 }

@@ -1,7 +1,10 @@
 //! Frames: a message cut into pieces that fit one WebSocket message each, packed with LZ4 where that pays.
 //!
-//! A frame is one byte of flags and a payload. Flag 1: the payload is an LZ4 frame. Flag 2: more pieces follow. All
-//! other flags are refused, so that they can be given a meaning later.
+//! A frame is one byte of flags, a CRC-32 and a payload. Flag 1: the payload is an LZ4 frame. Flag 2: more pieces
+//! follow. All other flags are refused, so that they can be given a meaning later.
+//!
+//! The CRC is over flags and payload. TCP's own checksum lets one broken segment in some ten thousand pass, and a flipped
+//! bit in an entry makes another entry of it, as good as the first.
 
 use std::io::{Read, Write};
 
@@ -13,12 +16,35 @@ use crate::limits::Limits;
 const LZ4: u8 = 1;
 const MORE: u8 = 2;
 
+/// Flags and CRC: bytes before the payload.
+pub const HEAD: usize = 5;
+
+/// Puts flags and CRC before a payload.
+pub fn seal_frame(flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEAD + payload.len());
+    frame.push(flags);
+    frame.extend_from_slice(&crc(flags, payload).to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// CRC-32 as in IEEE 802.3 and zlib.
+fn crc(flags: u8, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[flags]);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
 /// Why a frame was refused: the link is cut, for what follows cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Nothing in it, or flags that this software does not know.
     #[error("a frame with unknown flags")]
     Flags,
+    /// Bits of it are others than those that were sent.
+    #[error("a frame that was damaged on its way")]
+    Damaged,
     /// Larger than agreed, packed or unpacked, alone or together with the pieces before it.
     #[error("a message of more than {0} bytes")]
     TooLarge(usize),
@@ -35,7 +61,7 @@ pub enum FrameError {
 pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Vec<u8>> {
     let bytes = rmp_serde::to_vec_named(message)
         .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
-    let piece_max = limits.frame_bytes_max - 1;
+    let piece_max = limits.frame_bytes_max - HEAD;
     let pieces: Vec<&[u8]> = bytes.chunks(piece_max).collect();
     let last = pieces.len() - 1;
     pieces
@@ -52,10 +78,7 @@ pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: 
                 Some(packed) => (more | LZ4, packed.as_slice()),
                 None => (more, *piece),
             };
-            let mut frame = Vec::with_capacity(payload.len() + 1);
-            frame.push(flags);
-            frame.extend_from_slice(payload);
-            frame
+            seal_frame(flags, payload)
         })
         .collect()
 }
@@ -76,11 +99,17 @@ pub struct Assembler {
 impl Assembler {
     /// Takes a frame; answers with a message when its last piece has come.
     pub fn take(&mut self, frame: &[u8], limits: &Limits) -> Result<Option<Message>, FrameError> {
-        let Some((flags, payload)) = frame.split_first() else {
+        let Some((&flags, rest)) = frame.split_first() else {
             return Err(FrameError::Flags);
         };
         if flags & !(LZ4 | MORE) != 0 {
             return Err(FrameError::Flags);
+        }
+        let Some((sum, payload)) = rest.split_first_chunk() else {
+            return Err(FrameError::Damaged);
+        };
+        if u32::from_be_bytes(*sum) != crc(flags, payload) {
+            return Err(FrameError::Damaged);
         }
         if payload.len() > limits.frame_bytes_max {
             return Err(FrameError::TooLarge(limits.frame_bytes_max));
@@ -157,28 +186,43 @@ mod tests {
     fn bombs_and_noise_are_refused() {
         let limits = small();
         let bomb = pack(&vec![0; 1 << 20]).unwrap();
-        let mut frame = vec![LZ4];
-        frame.extend_from_slice(&bomb[..bomb.len().min(999)]);
-        assert!(Assembler::default().take(&frame, &limits).is_err());
+        let cut = seal_frame(LZ4, &bomb[..bomb.len().min(990)]);
+        assert!(Assembler::default().take(&cut, &limits).is_err());
         let mut endless = Assembler::default();
-        let mut piece = vec![MORE];
-        piece.extend(std::iter::repeat_n(0, 900));
+        let piece = seal_frame(MORE, &[0; 900]);
         let met = (0..10).find_map(|_| endless.take(&piece, &limits).err());
         assert_eq!(met, Some(FrameError::TooLarge(5_000)));
         for noise in [
-            &[][..],
-            &[0x80, 1],
-            &[0],
-            &[0, 0xc1],
-            &[1, 1, 2, 3],
-            &[0, 0x81, 0xa3, b'x', b'y', b'z', 0xc0],
+            Vec::new(),
+            seal_frame(0x80, &[1]),
+            vec![0],
+            vec![0, 1, 2, 3, 4],
+            seal_frame(0, &[]),
+            seal_frame(0, &[0xc1]),
+            seal_frame(LZ4, &[1, 2, 3]),
+            seal_frame(0, b"\x81\xa3xyz\xc0"),
         ] {
-            assert!(Assembler::default().take(noise, &limits).is_err(), "{noise:?}");
+            assert!(Assembler::default().take(&noise, &limits).is_err(), "{noise:?}");
         }
         let ping = Message::Ping {
             nonce: 1,
             wall: Micros(2),
         };
         assert_eq!(through(&ping, true, &limits), Ok(Some(ping)));
+    }
+
+    /// A flipped bit in an entry's order time made another entry, with a good digest of its own.
+    #[test]
+    fn a_flipped_bit_is_noticed_wherever_it_is() {
+        let ping = Message::Ping {
+            nonce: 1,
+            wall: Micros(2),
+        };
+        let good = encode_frames(&ping, false, 64, &small()).remove(0);
+        for bit in 0..8 * good.len() {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Assembler::default().take(&bad, &small()).is_err(), "bit {bit}");
+        }
     }
 }

@@ -8,7 +8,7 @@ mod problem;
 mod request;
 mod response;
 
-pub use frame::{Assembler, FrameError, encode_frames};
+pub use frame::{Assembler, FrameError, encode_frames, seal_frame};
 pub use message::*;
 pub use problem::Problem;
 pub use request::{Filters, RequestedSet, SyncRequest, SyncType, clock_from_wire};

@@ -1,0 +1,54 @@
+//! I14: however often and wherever a change set is pushed, each log holds it once at most, and it counts once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inbetweenies_core::hash::Digest;
+use inbetweenies_core::id::Dot;
+
+use super::rows::{hubs, log, records};
+use super::{Invariant, Violation, at};
+use crate::watch::{Oracle, Seen};
+use crate::world::World;
+
+/// See the file.
+pub struct ExactlyOnce;
+
+impl Invariant for ExactlyOnce {
+    fn id(&self) -> &'static str {
+        "I14"
+    }
+
+    fn promise(&self) -> &'static str {
+        "pushing the same change again, anywhere, changes nothing: each log holds it once at most"
+    }
+
+    fn saw(&mut self, world: &World, _oracle: &Oracle, seen: &Seen<'_>) -> Result<(), Violation> {
+        let Seen::End = seen else { return Ok(()) };
+        for hub in hubs(world) {
+            let disk = world.hubs[hub].disk.image().snapshot();
+            let mut named: BTreeMap<Digest, BTreeSet<Dot>> = BTreeMap::new();
+            for (dot, _, entry) in log(&disk) {
+                for stamp in &entry.stamps {
+                    let dots = named.entry(stamp.digest).or_default();
+                    if dots.iter().any(|other| other.replica == dot.replica) {
+                        return at(hub, format!("the log {} holds one record twice", dot.replica));
+                    }
+                    dots.insert(dot);
+                }
+            }
+            for held in records(&disk) {
+                let dots: BTreeSet<Dot> = held.row.dots.iter().copied().collect();
+                if named.get(&held.digest) != Some(&dots) {
+                    return at(
+                        hub,
+                        format!(
+                            "the entries of {} and its row say different things",
+                            held.record.id
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,377 @@
+//! The swarm: a plan drawn from a seed. Each draws how many hubs and clients there are, who sees whom, how lines and
+//! clocks are, which *subset* of faults there is, and often bounds so small that everything takes several messages.
+//!
+//! A subset, because faults that are always there hide each other (Groce et al., *Swarm Testing*, 2012).
+
+use std::time::Duration;
+
+use crate::chance::Stream;
+use crate::plan::{ClientPlan, ClockPlan, Do, Event, HubPlan, Lane, Line, Plan, Said, Tuning};
+use inbetweenies_core::rng::Rng;
+
+/// One seed in so many is a home of fifty hubs.
+const CROWD_EVERY: u64 = 250;
+const THINGS: [&str; 9] = [
+    "lamp", "heater", "door", "room-a", "room-b", "note-1", "note-2", "sensor", "fan",
+];
+const FIELDS: [&str; 5] = ["brightness", "state", "colour", "note", "limit"];
+const DAY: u64 = 86_400;
+
+struct Draw {
+    seed: u64,
+    parts: u64,
+}
+
+impl Draw {
+    /// A stream for one part of the plan.
+    fn part(&mut self) -> Rng {
+        self.parts += 1;
+        Stream::Plan(self.parts).of(self.seed)
+    }
+}
+
+fn one_in(rng: &mut Rng, n: usize) -> bool {
+    rng.below(n) == 0
+}
+
+fn millis(rng: &mut Rng, from: u64, to: u64) -> Duration {
+    Duration::from_millis(from + rng.draw() % (to - from).max(1))
+}
+
+/// The plan of a seed.
+pub fn plan(seed: u64) -> Plan {
+    let mut draw = Draw { seed, parts: 0 };
+    let mut shape = draw.part();
+    let crowd = seed % CROWD_EVERY == CROWD_EVERY - 1;
+    let hubs = if crowd { 50 } else { 2 + shape.below(6) };
+    let clients = match shape.below(8) {
+        _ if crowd => 4,
+        0 => 0,
+        1 => 8 + shape.below(23),
+        _ => 1 + shape.below(5),
+    };
+    let lasts = millis(&mut shape, 15_000, if crowd { 60_000 } else { 180_000 });
+    let walls = draw_walls(&mut draw.part(), hubs);
+    let mut plan = Plan {
+        name: format!("seed-{seed}"),
+        about: format!("drawn from seed {seed}"),
+        seed,
+        hubs: draw_hubs(&mut draw.part(), hubs, &walls),
+        clients: draw_clients(&mut draw.part(), clients, hubs),
+        line: draw_line(&mut draw.part()),
+        lines: Default::default(),
+        walls,
+        tuning: draw_tuning(&mut draw.part(), crowd),
+        events: Vec::new(),
+        heal_at: lasts,
+        expect: Vec::new(),
+    };
+    let mut rough = draw.part();
+    for _ in 0..rough.below(3) {
+        let (a, b) = (rough.below(hubs), rough.below(hubs));
+        let line = draw_line(&mut rough);
+        plan.lines.insert((Lane::Hub(a), Lane::Hub(b)), line);
+    }
+    let events = draw_events(&mut draw.part(), &plan, crowd);
+    plan.events = events;
+    plan
+}
+
+fn draw_clock(rng: &mut Rng) -> ClockPlan {
+    let second = 1_000_000;
+    let ahead_us = match rng.below(10) {
+        0..=4 => 0,
+        5 | 6 => rng.below(20) as i64 * second - 10 * second,
+        7 => rng.below(7_200) as i64 * second - 3_600 * second,
+        8 => 365 * DAY as i64 * second,
+        _ => -(3_650 * DAY as i64) * second,
+    };
+    let drift_ppm = if one_in(rng, 3) {
+        rng.below(200) as i32 - 100
+    } else {
+        0
+    };
+    ClockPlan { ahead_us, drift_ppm }
+}
+
+fn draw_hubs(rng: &mut Rng, hubs: usize, walls: &[(usize, usize)]) -> Vec<HubPlan> {
+    // The first founds the home; each other knows one that is there before it.
+    let mut seeds = |at: usize| {
+        let seen: Vec<usize> = (0..at).filter(|before| !walls.contains(&(*before, at))).collect();
+        seen.get(rng.below(seen.len().clamp(1, 3))).copied()
+    };
+    let seeds: Vec<Option<usize>> = (0..hubs).map(&mut seeds).collect();
+    let late = one_in(rng, 3);
+    (0..hubs)
+        .map(|at| HubPlan {
+            name: format!("hub{at}"),
+            seeds: seeds[at].into_iter().collect(),
+            clock: draw_clock(rng),
+            starts_at: match at {
+                0 => Duration::ZERO,
+                _ if late && one_in(rng, 2) => millis(rng, 0, 30_000),
+                _ => millis(rng, 0, 500),
+            },
+        })
+        .collect()
+}
+
+fn draw_clients(rng: &mut Rng, clients: usize, hubs: usize) -> Vec<ClientPlan> {
+    (0..clients)
+        .map(|at| ClientPlan {
+            name: format!("client{at}"),
+            at: (!one_in(rng, 6)).then(|| rng.below(hubs)),
+            sync_every: millis(rng, 2_000, 30_000),
+            clock: draw_clock(rng),
+        })
+        .collect()
+}
+
+fn draw_line(rng: &mut Rng) -> Line {
+    let latency = match rng.below(4) {
+        0 => (Duration::from_micros(200), Duration::from_millis(1)),
+        1 => (Duration::from_millis(1), Duration::from_millis(30)),
+        2 => (Duration::from_millis(20), Duration::from_millis(200)),
+        _ => (Duration::from_micros(500), Duration::from_millis(8)),
+    };
+    let rate = |rng: &mut Rng, most: usize| if one_in(rng, 2) { rng.below(most) as u32 } else { 0 };
+    Line {
+        latency,
+        bandwidth: if one_in(rng, 8) {
+            4_000 + rng.draw() % 100_000
+        } else {
+            0
+        },
+        loss: rate(rng, 200),
+        duplicate: rate(rng, 150),
+        reorder: rate(rng, 150),
+        corrupt: if one_in(rng, 4) { rng.below(30) as u32 } else { 0 },
+        breaks: if one_in(rng, 3) { rng.below(40) as u32 } else { 0 },
+    }
+}
+
+/// Pairs that never see each other: none, or all but a chain, a star, a ring, or two halves and a bridge.
+fn draw_walls(rng: &mut Rng, hubs: usize) -> Vec<(usize, usize)> {
+    let shape = rng.below(10);
+    let half = hubs / 2;
+    let sees = |a: usize, b: usize| match shape {
+        0 => b == a + 1,
+        1 => a == 0,
+        2 => b == a + 1 || (a == 0 && b + 1 == hubs),
+        3 => (a < half) == (b < half) || (a == 0 && b == half),
+        _ => true,
+    };
+    let pairs = (0..hubs).flat_map(|a| (a + 1..hubs).map(move |b| (a, b)));
+    pairs.filter(|(a, b)| !sees(*a, *b)).collect()
+}
+
+fn draw_tuning(rng: &mut Rng, crowd: bool) -> Tuning {
+    let mut tuning = Tuning::default();
+    if one_in(rng, 2) {
+        tuning.page_records_max = 1 + rng.below(6);
+        tuning.page_bytes_max = 400 + rng.below(4_000);
+    }
+    if one_in(rng, 2) {
+        tuning.window_bytes_max = 500 + rng.below(6_000);
+    }
+    if one_in(rng, 3) {
+        tuning.frame_bytes_max = 300 + rng.below(2_000);
+    }
+    if one_in(rng, 3) {
+        tuning.group_records_max = 1 + rng.below(8);
+        tuning.group_bytes_max = 500 + rng.below(4_000);
+    }
+    if one_in(rng, 2) {
+        tuning.fanout = 1 + rng.below(3);
+    }
+    if one_in(rng, 4) || crowd {
+        tuning.links_max = 2 + rng.below(4);
+    }
+    if one_in(rng, 2) {
+        tuning.interval = millis(rng, 100, 3_000);
+        tuning.dial_backoff_max = millis(rng, 1_000, 8_000);
+        tuning.keepalive = millis(rng, 2_000, 9_000);
+    }
+    tuning
+}
+
+/// Which of `names` there are in this run.
+fn subset(rng: &mut Rng, names: usize) -> Vec<usize> {
+    let each = 2 + rng.below(4);
+    (0..names).filter(|_| one_in(rng, each)).collect()
+}
+
+fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool) -> Vec<Event> {
+    const FAULTS: usize = 21;
+    let (hubs, clients) = (plan.hubs.len(), plan.clients.len());
+    let faults = subset(rng, FAULTS);
+    let edits = if crowd { 20 } else { 10 + rng.below(50) };
+    let breaks = if faults.is_empty() { 0 } else { 3 + rng.below(25) };
+    let lasts = plan.heal_at.as_millis() as u64;
+    // Half of the runs have a tempest: everything at once, within a short time.
+    let tempest = one_in(rng, 2).then(|| rng.draw() % lasts);
+    let mut events = Vec::new();
+    for number in 0..(edits + breaks) as u64 {
+        let at = match tempest {
+            Some(begin) if one_in(rng, 2) => begin + rng.draw() % 4_000,
+            _ => rng.draw() % lasts,
+        };
+        let what = if number < edits as u64 {
+            draw_edit(rng, hubs, clients)
+        } else {
+            draw_fault(rng, faults[rng.clone().below(faults.len())], hubs, clients)
+        };
+        let at = Duration::from_millis(at.min(lasts - 1));
+        events.extend(what.map(|what| Event { number, at, what }));
+    }
+    events.sort_by_key(|event| (event.at, event.number));
+    events
+}
+
+fn draw_edit(rng: &mut Rng, hubs: usize, clients: usize) -> Option<Do> {
+    let hub = rng.below(hubs);
+    if clients == 0 || one_in(rng, 3) {
+        let other = (hub + 1 + rng.below(hubs - 1)) % hubs;
+        return Some(if one_in(rng, 4) {
+            Do::PushTwice { hub, other }
+        } else {
+            Do::Push { hub }
+        });
+    }
+    let client = rng.below(clients);
+    let thing = THINGS[rng.below(THINGS.len())].to_owned();
+    Some(match rng.below(12) {
+        0 => Do::Delete { client, thing },
+        1 => Do::Place {
+            client,
+            thing: "lamp".to_owned(),
+            room: ["room-a", "room-b"][rng.below(2)].to_owned(),
+        },
+        2 | 3 => Do::Go {
+            client,
+            to: (!one_in(rng, 3)).then_some(hub),
+        },
+        4 => Do::Sync { client },
+        _ => {
+            let mut things = vec![thing];
+            while one_in(rng, 4) {
+                things.push(THINGS[rng.below(THINGS.len())].to_owned());
+            }
+            things.sort();
+            things.dedup();
+            let field = FIELDS[rng.below(FIELDS.len())].to_owned();
+            let said = match rng.below(3) {
+                0 => Said::Flag(one_in(rng, 2)),
+                1 => Said::Text(["on", "off", "auto"][rng.below(3)].to_owned()),
+                _ => Said::Whole(rng.below(100) as i64),
+            };
+            Do::Edit {
+                client,
+                things,
+                fields: vec![(field, said)],
+            }
+        }
+    })
+}
+
+fn some_lanes(rng: &mut Rng, hubs: usize, clients: usize) -> (Vec<Lane>, Vec<Lane>) {
+    let all = (0..hubs).map(Lane::Hub).chain((0..clients).map(Lane::Client));
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    for lane in all {
+        if one_in(rng, 2) {
+            one.push(lane)
+        } else {
+            other.push(lane)
+        }
+    }
+    (one, other)
+}
+
+fn draw_fault(rng: &mut Rng, fault: usize, hubs: usize, clients: usize) -> Option<Do> {
+    let hub = rng.below(hubs);
+    let other = (hub + 1 + rng.below(hubs - 1)) % hubs;
+    let short = millis(rng, 300, 6_000);
+    let long = millis(rng, 1_000, 45_000);
+    let lasts = if one_in(rng, 2) { short } else { long };
+    let day_us = DAY as i64 * 1_000_000;
+    Some(match fault {
+        0 => Do::Kill { hub, lasts: short },
+        1 => Do::PowerCut { hub, lasts },
+        2 | 3 => Do::CrashAfter {
+            hub,
+            effects: rng.below(60) as u32,
+            power: fault == 3,
+            lasts: short,
+        },
+        4 => Do::Stop { hub, lasts: short },
+        5 => Do::Freeze { hub, lasts },
+        6 => {
+            let (from, to) = some_lanes(rng, hubs, clients);
+            Do::Cut {
+                from,
+                to,
+                one_way: false,
+                lasts: long,
+            }
+        }
+        7 => Do::Cut {
+            from: vec![Lane::Hub(hub)],
+            to: (0..hubs).filter(|to| *to != hub).map(Lane::Hub).collect(),
+            one_way: one_in(rng, 2),
+            lasts,
+        },
+        8 => Do::Cut {
+            from: vec![Lane::Hub(hub)],
+            to: vec![Lane::Hub(other)],
+            one_way: true,
+            lasts: long,
+        },
+        9 => Do::Clog { hub, other, lasts },
+        10 => Do::Rough {
+            hub,
+            other,
+            line: draw_line(rng),
+            lasts: long,
+        },
+        11 => Do::ClockJump {
+            hub,
+            by_us: match rng.below(4) {
+                0 => 3_600_000_000,
+                1 => -7_200_000_000,
+                2 => 365 * day_us,
+                _ => -3_650 * day_us,
+            },
+        },
+        12 => Do::ClockReset { hub, lasts: long },
+        13 => Do::DiskFull { hub, lasts },
+        14 => Do::DiskStall { hub, lasts },
+        15 => Do::DiskError { hub },
+        16 => Do::DiskLies { hub, lasts: long },
+        17 => Do::BitFlip { hub },
+        18 if one_in(rng, 2) => Do::Backup { hub },
+        18 => Do::Restore {
+            hub,
+            with_marks: one_in(rng, 2),
+        },
+        19 if one_in(rng, 3) => Do::CloneDisk { hub },
+        19 => Do::Wipe { hub },
+        20 if clients > 0 => Do::Vanish {
+            client: rng.below(clients),
+            lasts,
+        },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_draws_one_plan() {
+        for seed in 0..40 {
+            assert_eq!(plan(seed), plan(seed));
+        }
+        assert_ne!(plan(1), plan(2));
+    }
+}

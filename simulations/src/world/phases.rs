@@ -1,0 +1,136 @@
+//! A run from its beginning to its end: things break; then all is mended, hubs become equal within a bound, and then
+//! it is quiet.
+
+use std::time::Duration;
+
+use super::World;
+use crate::watch::{Seen, Watch};
+
+/// How often it is looked whether hubs are equal.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long it is listened whether it is quiet.
+pub const QUIET: Duration = Duration::from_secs(60);
+/// A clock that did not change is told again after this, so that a lost message costs no more.
+const QUIET_CLOCK: Duration = inbetweenies_core::limits::QUIET_CLOCK_INTERVAL;
+/// What a client may need after hubs are equal: a failed attempt, a wait, the next.
+const CLIENTS: Duration = Duration::from_secs(120);
+
+/// What a run came to.
+pub struct Outcome {
+    /// What was watched, and whether a promise was broken.
+    pub watch: Box<Watch>,
+    /// The world as it was in the end.
+    pub until: Duration,
+    /// How long it took from healing to equality.
+    pub converged_in: Option<Duration>,
+    /// Within which it had to be.
+    pub bound: Duration,
+}
+
+impl World {
+    /// Runs it all.
+    pub fn run(mut self) -> Outcome {
+        let heal_at = self.plan.heal_at;
+        self.go_on(heal_at);
+        let mut converged_in = None;
+        let bound = self.bound();
+        if !self.is_broken() {
+            self.now = self.now.max(heal_at);
+            self.heal();
+            converged_in = self.converge(bound);
+        }
+        if converged_in.is_some() && !self.is_broken() {
+            self.listen();
+            self.saw(&Seen::End);
+        }
+        let until = self.now;
+        let watch = self
+            .into_watch()
+            .unwrap_or_else(|| panic!("a run without a watch"));
+        Outcome {
+            watch,
+            until,
+            converged_in,
+            bound,
+        }
+    }
+
+    fn go_on(&mut self, until: Duration) {
+        while !self.is_broken() && self.step(until) {}
+        if !self.is_broken() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    /// Within which hubs must be equal after everything is mended (I2): a dead link is noticed after three keepalives, a
+    /// hub is dialled again within the longest wait, an unheard clock is told again, and then news goes from hub to hub,
+    /// page by page.
+    fn bound(&self) -> Duration {
+        let tuning = &self.plan.tuning;
+        let hops = self.net.diameter(self.hubs.len()) as u32;
+        let notice = 4 * tuning.keepalive + tuning.dial_timeout + tuning.dial_backoff_max;
+        let told = 2 * QUIET_CLOCK + inbetweenies_core::limits::PULL_TIMEOUT;
+        let entries: u64 = self.watch().map_or(0, |watch| watch.oracle().entries());
+        let pages = entries / tuning.page_records_max.max(1) as u64 + 1;
+        let slowest = self.plan.line.latency.1 + Duration::from_millis(20);
+        notice
+            + (told + 4 * tuning.interval) * (hops + 1)
+            + slowest * (4 * pages.min(100_000) as u32 * (hops + 1))
+    }
+
+    fn converge(&mut self, bound: Duration) -> Option<Duration> {
+        let begin = self.now;
+        let mut equal_at = None;
+        while !self.is_broken() {
+            let equal = self.watch().is_some_and(|watch| watch.oracle().hubs_equal(self));
+            if equal && equal_at.is_none() {
+                equal_at = Some(self.now);
+                self.saw(&Seen::Equal {
+                    took: self.now - begin,
+                });
+                self.last_syncs();
+            } else if !equal && equal_at.is_some() {
+                equal_at = None; // a client brought something
+            }
+            if let Some(at) = equal_at
+                && self.clients_done()
+            {
+                return Some(at - begin);
+            }
+            let late = match equal_at {
+                None => self.now > begin + bound + CLIENTS && !self.is_broken(),
+                Some(at) => self.now > at + bound + CLIENTS,
+            };
+            if late {
+                self.saw(&Seen::NotEqual { bound });
+                return None;
+            }
+            self.go_on(self.now + LOOK);
+        }
+        None
+    }
+
+    fn last_syncs(&mut self) {
+        for client in 0..self.clients.len() {
+            self.client_soon(client);
+        }
+    }
+
+    /// Whether every client has been told everything and has told everything.
+    fn clients_done(&self) -> bool {
+        self.clients.iter().all(|client| {
+            let hub = client.at.unwrap_or(0);
+            let same = || *client.replica.clock() == self.clock_of(hub);
+            client.is_idle() && client.replica.pending().next().is_none() && same()
+        })
+    }
+
+    /// Listens whether it is quiet.
+    fn listen(&mut self) {
+        self.saw(&Seen::QuietBegins);
+        self.go_on(self.now + QUIET);
+        if !self.is_broken() {
+            self.saw(&Seen::QuietEnds { over: QUIET });
+        }
+    }
+}
