@@ -1,6 +1,7 @@
 //! The second runtime of the sync engine: the same hubs in virtual time.
 
 pub mod chance;
+pub mod draw;
 pub mod invariants;
 pub mod plan;
 pub mod recording;
