@@ -1,9 +1,11 @@
 //! A run in words: what people did, what broke, what hubs found, and how it ended.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::recording::{FaultKind, Happening, LaneId, Recording, What};
+use crate::plan::Plan;
+use crate::recording::{FaultKind, Happening, LaneId, LaneKind, Recording, What};
 use crate::run::Report;
 
 /// Lines of a story at most; a longer one leaves out its middle.
@@ -145,6 +147,50 @@ pub fn tell(report: &Report, replay: &str) -> String {
     text
 }
 
+/// Tells all that was planned and all that happened, messages included.
+pub fn explain(plan: &Plan, report: &Report, replay: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} (seed {}): {}", plan.name, plan.seed, plan.about);
+    let hubs: Vec<&str> = plan.hubs.iter().map(|hub| hub.name.as_str()).collect();
+    let clients: Vec<&str> = plan.clients.iter().map(|client| client.name.as_str()).collect();
+    let _ = writeln!(text, "hubs: {}", hubs.join(", "));
+    let _ = writeln!(text, "clients: {}", if clients.is_empty() { "none".to_owned() } else { clients.join(", ") });
+    for (a, b) in &plan.walls {
+        let _ = writeln!(text, "{} and {} never see each other", hubs[*a], hubs[*b]);
+    }
+    let _ = writeln!(text, "events: {}, the last at {}; mended at {}", plan.events.len(), clock(plan.events.last().map_or(Duration::ZERO, |event| event.at)), clock(plan.heal_at));
+    if let Some(recording) = &report.recording {
+        let _ = writeln!(text, "\nWhat happened:");
+        for happening in &recording.happenings {
+            let words = match &happening.what {
+                What::Message(sent) if sent.chatter => continue,
+                What::Message(sent) => {
+                    let (from, to) = (name(recording, sent.from), name(recording, sent.to));
+                    let ends = match sent.arrives {
+                        Some(at) => format!("arrives {}", clock(at)),
+                        None => "never arrives".to_owned(),
+                    };
+                    format!("  {from} → {to}: {} ({}; {} bytes, {ends})", sent.name, sent.detail, sent.bytes)
+                }
+                _ => match line(recording, happening) {
+                    Some(line) => line,
+                    None => continue,
+                },
+            };
+            let _ = writeln!(text, "  {}  {words}", clock(happening.at));
+        }
+    }
+    let met: Vec<&str> = report.marks.met().keys().copied().collect();
+    let _ = writeln!(text, "\nrare states met: {}", met.join(", "));
+    if report.broken.is_some() {
+        text.push('\n');
+        text.push_str(&tell(report, replay));
+    } else {
+        let _ = writeln!(text, "every promise held; hash {:016x}", report.hash);
+    }
+    text
+}
+
 /// The last things that happened to the lane concerned, and to all: faults and what hubs found before edits.
 fn led_to(recording: &Recording) -> Vec<String> {
     let concerned = recording
@@ -165,6 +211,8 @@ fn led_to(recording: &Recording) -> Vec<String> {
         | What::Joined { .. } => 1,
         What::Action { .. } => 2,
         What::Healed => 9,
+        // Clients complain while hubs are away: that is no cause.
+        What::Note { lane, .. } if recording.lanes.get(lane.0).is_some_and(|lane| lane.kind == LaneKind::Client) => 1,
         What::Note { .. } | What::Fault { .. } | What::Parted { .. } => 3,
     };
     let mut picked: Vec<(usize, usize)> = recording
@@ -177,8 +225,10 @@ fn led_to(recording: &Recording) -> Vec<String> {
         })
         .filter(|(weight, at)| *weight > 0 && weight_counts(&recording.happenings[*at].what))
         .collect();
-    // The weightiest, and of equal ones the latest.
+    // The weightiest, and of equal ones the latest; what is said again and again counts once.
     picked.sort_by(|a, b| b.cmp(a));
+    let mut said = BTreeSet::new();
+    picked.retain(|(_, at)| said.insert(line(recording, &recording.happenings[*at])));
     picked.truncate(LED_TO_MAX);
     picked.sort_by_key(|(_, at)| *at);
     picked

@@ -362,7 +362,10 @@ impl Oracle {
             } else if set.iter().all(is_out) && !set.iter().any(is_in) {
                 self.refuse(set);
             } else {
-                self.unknown.extend(set.iter().map(|(digest, _, _)| *digest));
+                for (digest, _, _) in set {
+                    self.refused.remove(digest);
+                    self.unknown.insert(*digest);
+                }
             }
         }
     }
