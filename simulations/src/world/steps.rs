@@ -101,6 +101,7 @@ impl World {
                 limits: limits.clone(),
                 fanout: tuning.fanout,
                 interval: tuning.interval,
+                quiet_interval: tuning.quiet_interval,
                 window_bytes_max: tuning.window_bytes_max,
             },
             &identity,

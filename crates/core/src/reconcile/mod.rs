@@ -168,6 +168,8 @@ pub struct Settings {
     pub fanout: usize,
     /// How often a clock that changed is told.
     pub interval: Duration,
+    /// How often one that did not change is told all the same, so that a lost message costs no more than this.
+    pub quiet_interval: Duration,
     /// Bytes pushed to a peer beyond what it has confirmed; above, it is left to pulls.
     pub window_bytes_max: usize,
 }
@@ -304,7 +306,7 @@ impl Machine for Reconcile {
         let tell = self
             .peers
             .values()
-            .filter_map(|peer| peer.tell_at(&self.clock, self.settings.interval))
+            .filter_map(|peer| peer.tell_at(&self.clock, &self.settings))
             .min();
         let pull = self.pull.as_ref().map(|pull| pull.deadline);
         let retry = self

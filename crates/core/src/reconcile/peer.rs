@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Output, Reconcile};
+use super::{Output, Reconcile, Settings};
 use crate::clock::Clock;
 use crate::entry::Bundle;
 use crate::id::ReplicaId;
-use crate::limits::{PULL_TIMEOUT, QUIET_CLOCK_INTERVAL};
+use crate::limits::PULL_TIMEOUT;
 use crate::machine::Link;
 use crate::reconcile::page::{Filter, page};
 use crate::store::{Snapshot, StoreError};
@@ -59,11 +59,11 @@ impl Peer {
     }
 
     /// When it is to be told our clock: soon in a hurry, at the interval if the clock changed, else only now and then.
-    pub fn tell_at(&self, clock: &Clock, interval: Duration) -> Option<Duration> {
+    pub fn tell_at(&self, clock: &Clock, settings: &Settings) -> Option<Duration> {
         let after = match (self.hurry, self.told == *clock) {
             (true, _) => TELL_MIN,
-            (false, false) => interval,
-            (false, true) => QUIET_CLOCK_INTERVAL,
+            (false, false) => settings.interval,
+            (false, true) => settings.quiet_interval,
         };
         Some(self.told_at + after)
     }
@@ -446,7 +446,7 @@ impl Reconcile {
         }
         for (link, peer) in &mut self.peers {
             let due = peer
-                .tell_at(&self.clock, self.settings.interval)
+                .tell_at(&self.clock, &self.settings)
                 .is_some_and(|at| at <= now.mono);
             if due {
                 peer.told = self.clock.clone();
