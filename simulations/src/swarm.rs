@@ -57,7 +57,7 @@ pub fn plan(seed: u64) -> Plan {
     let calm = !crowd && seed % CALM_EVERY == CALM_EVERY - 1;
     let slower = if calm { CALM } else { 1 };
     let lasts = slower * millis(&mut shape, 15_000, if crowd { 60_000 } else { 180_000 });
-    let lasts = if calm { 40 * lasts } else { lasts };
+    let lasts = if calm { 20 * lasts } else { lasts };
     let walls = draw_walls(&mut draw.part(), hubs);
     let mut plan = Plan {
         name: format!("seed-{seed}"),

@@ -124,6 +124,7 @@ impl World {
         };
         let ticket = Ticket(process.name());
         process.calls.insert(ticket, id);
+        self.after(ANSWER_TIMEOUT, Due::Overdue { call: id });
         self.post(
             hub,
             Mail::Reconcile(reconcile::Input::Sync {
@@ -207,6 +208,19 @@ impl World {
         if let Some(client) = call.client {
             self.heard(client, id, answer);
         }
+    }
+
+    /// A hub says that it does not know what became of a request, since its rooms have not said.
+    pub(super) fn overdue(&mut self, id: CallId) {
+        let Some(hub) = self.calls.get(&id).filter(|call| call.answer.is_none()).map(|call| call.hub) else {
+            return;
+        };
+        self.saw(&Seen::NoAnswer { hub, call: id });
+        if let Some(process) = &mut self.hubs[hub].process {
+            process.calls.retain(|_, call| *call != id);
+        }
+        let detail = "no answer within 60 s; what you pushed may or may not have landed: push the same again";
+        self.refuse(id, &Problem::new(504, "Too slow", "unknown_outcome", detail));
     }
 
     /// A client has waited long enough.

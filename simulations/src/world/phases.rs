@@ -8,8 +8,8 @@ use crate::watch::{Seen, Watch};
 
 /// How often it is looked whether hubs are equal.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long it is listened whether it is quiet.
-pub const QUIET: Duration = Duration::from_secs(60);
+/// How long it is listened whether it is quiet, at least.
+const QUIET: Duration = Duration::from_secs(60);
 /// What a client may need after hubs are equal: a failed attempt, a wait, the next.
 const CLIENTS: Duration = Duration::from_secs(120);
 
@@ -125,10 +125,14 @@ impl World {
 
     /// Listens whether it is quiet.
     fn listen(&mut self) {
+        // What the last restart had to tell is told first.
+        let keepalive = self.plan.tuning.keepalive;
+        self.go_on(self.now + 2 * keepalive);
         self.saw(&Seen::QuietBegins);
-        self.go_on(self.now + QUIET);
+        let over = QUIET.max(6 * keepalive);
+        self.go_on(self.now + over);
         if !self.is_broken() {
-            self.saw(&Seen::QuietEnds { over: QUIET });
+            self.saw(&Seen::QuietEnds { over });
         }
     }
 }

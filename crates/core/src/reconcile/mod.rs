@@ -314,7 +314,8 @@ impl Machine for Reconcile {
             .values()
             .filter_map(|peer| peer.wakes(&self.clock))
             .min();
-        [tell, pull, retry].into_iter().flatten().min()
+        let trace = self.traces.values().filter_map(|trace| trace.deadline).min();
+        [tell, pull, retry, trace].into_iter().flatten().min()
     }
 
     fn gauges(&self) -> Vec<Gauge> {

@@ -444,6 +444,8 @@ impl Reconcile {
             }
             self.turn = self.turn.wrapping_add(1);
         }
+        self.traces
+            .retain(|_, trace| *trace.deadline.get_or_insert(now.mono + PULL_TIMEOUT) > now.mono);
         for (link, peer) in &mut self.peers {
             let due = peer
                 .tell_at(&self.clock, &self.settings)
