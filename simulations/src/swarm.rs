@@ -77,7 +77,9 @@ pub fn plan(seed: u64) -> Plan {
     for _ in 0..rough.below(3) {
         let (a, b) = (rough.below(hubs), rough.below(hubs));
         let line = draw_line(&mut rough);
-        plan.lines.insert((Lane::Hub(a), Lane::Hub(b)), line);
+        if a != b {
+            plan.lines.insert((Lane::Hub(a), Lane::Hub(b)), line);
+        }
     }
     let events = draw_events(&mut draw.part(), &plan, crowd, slower);
     plan.events = events;
