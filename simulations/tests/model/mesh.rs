@@ -5,8 +5,8 @@
 //! two, and then as if in the middle of a commit: before it, after its mark, after its batch, after its note.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::hub::{Hub, Process};
 use super::plan::{Action, Plan, Promise, Rare};
@@ -16,6 +16,8 @@ pub struct Mesh {
     pub plan: Plan,
     /// Rare things that were reached. Kept here and not in states, so that it makes no two of one.
     reached: AtomicU32,
+    /// The first broken state: the checker would report the last of its round.
+    first: OnceLock<u64>,
 }
 
 impl Mesh {
@@ -23,6 +25,7 @@ impl Mesh {
         Mesh {
             plan,
             reached: AtomicU32::new(0),
+            first: OnceLock::new(),
         }
     }
 
@@ -216,7 +219,19 @@ impl Mesh {
             next.broken = Some((Promise::Sound, format!("a panic: {}", text.unwrap_or_default())));
         }
         self.judge(&mut next);
+        if next.broken.is_some() {
+            self.first.get_or_init(|| next.whole_print());
+        }
         next
+    }
+
+    /// Whether the promise holds, or another state is to be told of.
+    pub fn keeps(&self, state: &State, promise: Promise) -> bool {
+        let broken = state
+            .broken
+            .as_ref()
+            .is_some_and(|(broken, _)| *broken == promise);
+        !broken || self.first.get() != Some(&state.whole_print())
     }
 
     /// What can only be seen by looking at the whole.

@@ -36,7 +36,7 @@ pub struct Plan {
     pub restored_with_marks: &'static [bool],
     /// Rooms of a hub may be slow to open their mail, and the first word of a link be overtaken on its way to them.
     pub slow: bool,
-    /// Whether steps that cannot disturb each other are told in one order only: see [`Mesh::alone`](super::mesh::Mesh).
+    /// Whether steps that cannot disturb each other are told in one order only: see `Mesh::alone`.
     pub reduced: bool,
     /// How often time passes at most, always when nothing is on its way.
     pub ticks: u8,

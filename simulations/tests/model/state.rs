@@ -103,18 +103,16 @@ impl Hash for State {
 
 impl PartialEq for State {
     fn eq(&self, other: &State) -> bool {
-        let print = |state: &State| {
-            let mut print = DefaultHasher::new();
-            state.hash(&mut print);
-            print.finish()
-        };
-        print(self) == print(other)
+        self.whole_print() == other.whole_print()
     }
 }
 
 impl State {
-    pub fn keeps(&self, promise: Promise) -> bool {
-        self.broken.as_ref().is_none_or(|(broken, _)| *broken != promise)
+    /// What tells this state apart.
+    pub fn whole_print(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     pub fn fail(&mut self, promise: Promise, how: String) {
@@ -274,7 +272,8 @@ impl State {
         // A branch that was given up is kept as evidence. Until the news of it has come from storage, reconcile speaks of
         // what it was told before.
         let news = hub.process.as_ref().is_some_and(Process::news_is_due);
-        if !hub.disk.has(dot, check) && !(news && hub.disk.had(dot, check)) {
+        let said_before = news && hub.disk.had(dot, check);
+        if !said_before && !hub.disk.has(dot, check) {
             self.fail(
                 Promise::Truthful,
                 format!("hub {at} tells of {dot:?}, which is not on its disk"),
