@@ -175,6 +175,7 @@ pub struct Settings {
 }
 
 /// A client's request that waits for its sets.
+#[derive(Debug, Clone)]
 struct Pending {
     request: Box<SyncRequest>,
     started: Duration,
@@ -185,6 +186,7 @@ struct Pending {
 }
 
 /// The machine.
+#[derive(Debug, Clone)]
 pub struct Reconcile {
     settings: Settings,
     /// Durable here.

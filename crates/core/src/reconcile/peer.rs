@@ -21,6 +21,7 @@ const TELL_MIN: Duration = Duration::from_millis(20);
 /// A peer whose page brought nothing is not asked again before this.
 const STALL: Duration = Duration::from_secs(2);
 
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// What it holds, as far as it said or as its own messages show.
     pub clock: Clock,
@@ -75,6 +76,7 @@ impl Peer {
 }
 
 /// A page asked for.
+#[derive(Debug, Clone)]
 pub(super) struct Pull {
     pub link: Link,
     pub round: u64,

@@ -17,6 +17,7 @@ use crate::wire::Message;
 const LINKS_MAX: usize = 256;
 
 /// One search under way.
+#[derive(Debug, Clone)]
 pub(super) struct Trace {
     /// What was asked for.
     above: u64,
