@@ -12,7 +12,7 @@ use inbetweenies_core::rng::Rng;
 /// One seed in so many is a home of fifty hubs.
 const CROWD_EVERY: u64 = 250;
 /// One seed in so many is a calm home, which is watched for weeks: its heartbeats are slow and its faults last hours.
-const CALM_EVERY: u64 = 8;
+const CALM_EVERY: u64 = 16;
 /// How much slower it all is there.
 const CALM: u32 = 600;
 const THINGS: [&str; 9] = [

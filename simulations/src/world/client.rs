@@ -178,7 +178,7 @@ impl World {
                         client: at,
                         text: &text,
                     });
-                    let wait = AGAIN.max(self.clients[at].sync_every / 4);
+                    let wait = AGAIN.max(self.clients[at].sync_every);
                     return self.client_again(at, wait);
                 }
             }

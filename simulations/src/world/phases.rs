@@ -125,6 +125,7 @@ impl World {
 
     /// Listens whether it is quiet.
     fn listen(&mut self) {
+        (0..self.clients.len()).for_each(|client| self.drop_session(client)); // they ask for nothing any more
         // What the last restart had to tell is told first.
         let keepalive = self.plan.tuning.keepalive;
         self.go_on(self.now + 2 * keepalive);
