@@ -125,6 +125,10 @@ impl World {
 
     /// Listens whether it is quiet.
     fn listen(&mut self) {
+        // Clients were hurried so that the end comes soon; now they sync as they are used to.
+        for (client, planned) in self.clients.iter_mut().zip(&self.plan.clients) {
+            client.sync_every = planned.sync_every;
+        }
         // What the last restart had to tell is told first.
         let keepalive = self.plan.tuning.keepalive;
         self.go_on(self.now + 2 * keepalive);
