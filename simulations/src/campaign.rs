@@ -128,7 +128,11 @@ impl Total {
              were lost with the only disk that held them",
             self.events, self.messages, self.requests, self.acked, self.lost
         );
-        let kinds: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let kinds: Vec<String> = self
+            .faults
+            .iter()
+            .map(|(kind, count)| format!("{kind} {count}"))
+            .collect();
         let _ = writeln!(text, "{} faults: {}", self.all_faults(), kinds.join(" · "));
         if let Some((took, bound, seed)) = self.slowest {
             let _ = writeln!(
@@ -138,7 +142,8 @@ impl Total {
                 span(bound)
             );
         }
-        let mut queues: Vec<(&str, Fullest)> = self.queues.iter().map(|(name, full)| (*name, *full)).collect();
+        let mut queues: Vec<(&str, Fullest)> =
+            self.queues.iter().map(|(name, full)| (*name, *full)).collect();
         queues.sort_by(|a, b| b.1.share().total_cmp(&a.1.share()));
         let queues: Vec<String> = queues
             .iter()
@@ -149,14 +154,28 @@ impl Total {
             .iter()
             .filter_map(|(mark, _)| Some(format!("{mark} {}", self.marks.get(mark)?)))
             .collect();
-        let _ = writeln!(text, "rare states met, {} of {}: {}", met.len(), MARKS.len(), met.join(" · "));
+        let _ = writeln!(
+            text,
+            "rare states met, {} of {}: {}",
+            met.len(),
+            MARKS.len(),
+            met.join(" · ")
+        );
         let never = self.never_met();
         if !never.is_empty() {
             let _ = writeln!(text, "never met: {}", never.join(" · "));
         }
-        let _ = writeln!(text, "{} seeds were run twice and were the same to the last event", self.twice);
+        let _ = writeln!(
+            text,
+            "{} seeds were run twice and were the same to the last event",
+            self.twice
+        );
         for (seed, broken) in &self.broken {
-            let _ = writeln!(text, "BROKEN seed {seed}: {} ({}): {}", broken.promise, broken.says, broken.text);
+            let _ = writeln!(
+                text,
+                "BROKEN seed {seed}: {} ({}): {}",
+                broken.promise, broken.says, broken.text
+            );
             let _ = writeln!(text, "  inbetweenies simulate explain --seed {seed}");
         }
         if self.broken.is_empty() {
@@ -181,7 +200,7 @@ pub fn run(order: &Order, told: &(dyn Fn(u64, u64) + Sync)) -> Total {
             }
             let plan = Arc::new(swarm::plan(seed));
             let mut report = run::run(&plan, false);
-            let twice = seed % TWICE_EVERY == 0;
+            let twice = seed.is_multiple_of(TWICE_EVERY);
             if twice && report.broken.is_none() {
                 let again = run::run(&plan, false);
                 if again.hash != report.hash {
@@ -190,7 +209,10 @@ pub fn run(order: &Order, told: &(dyn Fn(u64, u64) + Sync)) -> Total {
                         says: "one plan gives one run, to the last event",
                         at: Duration::ZERO,
                         lane: None,
-                        text: format!("two runs have the hashes {:016x} and {:016x}", report.hash, again.hash),
+                        text: format!(
+                            "two runs have the hashes {:016x} and {:016x}",
+                            report.hash, again.hash
+                        ),
                     });
                 }
             }

@@ -128,7 +128,9 @@ impl Simulate {
         let (verb, files) = self.verb();
         match verb {
             Verb::Swarm if files.is_empty() => self.swarm(),
-            Verb::Swarm => Err(Bad("a swarm draws its homes from seeds: name no files, or leave `swarm` out".to_owned())),
+            Verb::Swarm => Err(Bad(
+                "a swarm draws its homes from seeds: name no files, or leave `swarm` out".to_owned(),
+            )),
             Verb::Run => self.each(&self.sources(&files)?, false),
             Verb::Replay => self.each(&self.sources(&files)?, false),
             Verb::Explain => self.each(&self.sources(&files)?, true),
@@ -140,10 +142,23 @@ impl Simulate {
 
     /// The verb stands before or after the files.
     fn verb(&self) -> (Verb, Vec<&str>) {
-        let of = |word: &str| VERBS.iter().find(|(name, _)| *name == word).map(|(_, verb)| *verb);
+        let of = |word: &str| {
+            VERBS
+                .iter()
+                .find(|(name, _)| *name == word)
+                .map(|(_, verb)| *verb)
+        };
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let found = words.first().and_then(|first| of(first)).map(|verb| (verb, words[1..].to_vec()));
-        let last = || words.last().and_then(|last| of(last)).map(|verb| (verb, words[..words.len() - 1].to_vec()));
+        let found = words
+            .first()
+            .and_then(|first| of(first))
+            .map(|verb| (verb, words[1..].to_vec()));
+        let last = || {
+            words
+                .last()
+                .and_then(|last| of(last))
+                .map(|verb| (verb, words[..words.len() - 1].to_vec()))
+        };
         found.or_else(last).unwrap_or((Verb::Run, words))
     }
 
@@ -160,7 +175,9 @@ impl Simulate {
             let path = Path::new(file);
             let large = fs::metadata(path).is_ok_and(|meta| meta.len() > FILE_BYTES_MAX);
             if large {
-                return Err(Bad(format!("{file}: a scenario has {FILE_BYTES_MAX} bytes at most")));
+                return Err(Bad(format!(
+                    "{file}: a scenario has {FILE_BYTES_MAX} bytes at most"
+                )));
             }
             let text = fs::read_to_string(path).map_err(|error| Bad(format!("{file}: {error}")))?;
             let plan = scenario::read(&text, file).map_err(|error| Bad(error.to_string()))?;
@@ -170,7 +187,10 @@ impl Simulate {
                     plan: Plan { seed, ..plan.clone() },
                     name: plan.name.clone(),
                     again: match self.seeds {
-                        Some(_) => format!("inbetweenies simulate explain {file} --seeds {seed}..{}", seed + 1),
+                        Some(_) => format!(
+                            "inbetweenies simulate explain {file} --seeds {seed}..{}",
+                            seed + 1
+                        ),
                         None => format!("inbetweenies simulate explain {file}"),
                     },
                 });
@@ -190,7 +210,10 @@ impl Simulate {
             if all {
                 say(&story::explain(&source.plan, &report, &source.again));
             } else if brief && report.broken.is_none() {
-                say(&format!("{} (seed {}): every promise held\n", source.name, source.plan.seed));
+                say(&format!(
+                    "{} (seed {}): every promise held\n",
+                    source.name, source.plan.seed
+                ));
             } else {
                 say(&story::tell(&report, &source.again));
             }
@@ -229,7 +252,10 @@ impl Simulate {
         });
         bar.finish_and_clear();
         if let Some(path) = &self.hashes {
-            let lines = total.hashes.iter().map(|(seed, hash)| format!("{seed} {hash:016x}\n"));
+            let lines = total
+                .hashes
+                .iter()
+                .map(|(seed, hash)| format!("{seed} {hash:016x}\n"));
             write(path, &lines.collect::<String>())?;
         }
         say(&total.tell());
@@ -238,14 +264,19 @@ impl Simulate {
 
     fn draw(&self, sources: &[Source]) -> Done {
         let [source] = sources else {
-            return Err(Bad("one picture at a time: name one scenario, or one seed".to_owned()));
+            return Err(Bad(
+                "one picture at a time: name one scenario, or one seed".to_owned()
+            ));
         };
         let report = run::run(&Arc::new(source.plan.clone()), true);
         let Some(recording) = &report.recording else {
             say(&story::tell(&report, &source.again));
             return Err(Bad("a hub panicked: there is no picture of that".to_owned()));
         };
-        let page = self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.html", source.plan.name)));
+        let page = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(format!("{}.html", source.plan.name)));
         let svg = page.with_extension("svg");
         write(&page, &draw::page(recording))?;
         write(&svg, &draw::svg(recording))?;
@@ -259,7 +290,10 @@ impl Simulate {
         };
         let budget = self.budget.unwrap_or(SHRINK);
         let Some(shrunk) = shrink::shrink(&source.plan, budget) else {
-            say(&format!("{} breaks no promise: there is nothing to shrink\n", source.name));
+            say(&format!(
+                "{} breaks no promise: there is nothing to shrink\n",
+                source.name
+            ));
             return Ok(HELD);
         };
         let name = format!("{}-shrunk", source.plan.name);
@@ -268,7 +302,10 @@ impl Simulate {
             name: name.clone(),
             ..shrunk.plan
         };
-        let path = self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
+        let path = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
         write(&path, &scenario::write(&plan))?;
         let report = run::run(&Arc::new(plan.clone()), true);
         say(&format!(
@@ -281,7 +318,11 @@ impl Simulate {
             source.plan.hubs.len(),
             source.plan.clients.len(),
             shrunk.tried,
-            if shrunk.cut_short { " (time ran out: --budget gives more)" } else { "" },
+            if shrunk.cut_short {
+                " (time ran out: --budget gives more)"
+            } else {
+                ""
+            },
         ));
         let again = format!("inbetweenies simulate explain {}", path.display());
         say(&story::tell(&report, &again));
@@ -294,7 +335,10 @@ impl Simulate {
             let figures = compare::measure(&source.plan).map_err(|error| Bad(error.to_string()))?;
             now.insert(source.name.clone(), figures);
         }
-        let path = self.baseline.clone().unwrap_or_else(|| PathBuf::from("simulation-baseline.json"));
+        let path = self
+            .baseline
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("simulation-baseline.json"));
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let before: Baseline = serde_json::from_str(&text)
@@ -302,10 +346,14 @@ impl Simulate {
                 say(&compare::table(&now, &before));
             }
             Err(_) => {
-                let text = serde_json::to_string_pretty(&now).unwrap_or_else(|error| panic!("figures: {error}"));
+                let text =
+                    serde_json::to_string_pretty(&now).unwrap_or_else(|error| panic!("figures: {error}"));
                 write(&path, &(text + "\n"))?;
                 say(&compare::table(&now, &Baseline::new()));
-                say(&format!("saved as {}: run it again after a change\n", path.display()));
+                say(&format!(
+                    "saved as {}: run it again after a change\n",
+                    path.display()
+                ));
             }
         }
         Ok(HELD)

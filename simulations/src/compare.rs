@@ -75,9 +75,15 @@ pub fn measure(plan: &Plan) -> Result<Figures, BrokenRun> {
         push("messages between hubs", said);
         push("rounds (pulls)", count("pull"));
         push("requests of clients", tally.requests as f64);
-        push("s to become equal", tally.converged_in.unwrap_or_default().as_secs_f64());
+        push(
+            "s to become equal",
+            tally.converged_in.unwrap_or_default().as_secs_f64(),
+        );
     }
-    Ok(rows.into_iter().map(|(name, values)| (name.to_owned(), Figure::of(values))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(name, values)| (name.to_owned(), Figure::of(values)))
+        .collect())
 }
 
 /// A table: now, before, and their ratio.
@@ -86,7 +92,12 @@ pub fn table(now: &Baseline, before: &Baseline) -> String {
     for (scenario, figures) in now {
         let _ = writeln!(text, "{scenario}");
         for (name, figure) in figures {
-            let spread = format!("{} [{} .. {}]", short(figure.median), short(figure.min), short(figure.max));
+            let spread = format!(
+                "{} [{} .. {}]",
+                short(figure.median),
+                short(figure.min),
+                short(figure.max)
+            );
             let old = before.get(scenario).and_then(|figures| figures.get(name));
             let ratio = match old {
                 None => "new".to_owned(),
@@ -103,7 +114,11 @@ pub fn table(now: &Baseline, before: &Baseline) -> String {
 }
 
 fn short(value: f64) -> String {
-    if value >= 100.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+    if value >= 100.0 || value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +136,10 @@ mod tests {
             Baseline::from([("a".to_owned(), Figures::from([("bytes".to_owned(), figure)]))])
         };
         let text = table(&figures(300.0), &figures(200.0));
-        assert!(text.contains("300 [1 .. 9000]") && text.contains("1.50 of 200"), "{text}");
+        assert!(
+            text.contains("300 [1 .. 9000]") && text.contains("1.50 of 200"),
+            "{text}"
+        );
         assert!(table(&figures(2.0), &figures(2.0)).contains("as before"));
         assert!(table(&figures(2.0), &Baseline::new()).contains("new"));
     }

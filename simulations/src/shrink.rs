@@ -63,9 +63,23 @@ fn size(plan: &Plan) -> (usize, usize, usize, Duration, usize) {
         + usize::from(plan.tuning != Tuning::default())
         + plan.lines.len()
         + plan.walls.len()
-        + plan.hubs.iter().filter(|hub| hub.clock != Default::default()).count()
-        + plan.clients.iter().filter(|client| client.clock != Default::default()).count();
-    (plan.events.len(), plan.hubs.len(), plan.clients.len(), plan.heal_at, odd)
+        + plan
+            .hubs
+            .iter()
+            .filter(|hub| hub.clock != Default::default())
+            .count()
+        + plan
+            .clients
+            .iter()
+            .filter(|client| client.clock != Default::default())
+            .count();
+    (
+        plan.events.len(),
+        plan.hubs.len(),
+        plan.clients.len(),
+        plan.heal_at,
+        odd,
+    )
 }
 
 impl Shrinker {
@@ -127,9 +141,16 @@ impl Shrinker {
 
     /// Ends the breaking soon after the last event.
     fn end_earlier(&mut self) {
-        let ends = self.best.events.iter().map(|event| event.at + event.what.lasts().unwrap_or_default());
+        let ends = self
+            .best
+            .events
+            .iter()
+            .map(|event| event.at + event.what.lasts().unwrap_or_default());
         let last = ends.max().unwrap_or_default() + Duration::from_secs(1);
-        for heal_at in [last, self.best.events.last().map_or(last, |event| event.at) + Duration::from_secs(1)] {
+        for heal_at in [
+            last,
+            self.best.events.last().map_or(last, |event| event.at) + Duration::from_secs(1),
+        ] {
             if heal_at < self.best.heal_at {
                 let plan = Plan {
                     heal_at,
@@ -180,13 +201,19 @@ impl Shrinker {
             self.keep(plan);
         }
         let mut plan = self.best.clone();
-        plan.hubs.iter_mut().for_each(|hub| hub.clock = Default::default());
-        plan.clients.iter_mut().for_each(|client| client.clock = Default::default());
+        plan.hubs
+            .iter_mut()
+            .for_each(|hub| hub.clock = Default::default());
+        plan.clients
+            .iter_mut()
+            .for_each(|client| client.clock = Default::default());
         if plan != self.best {
             self.keep(plan);
         }
         let mut plan = self.best.clone();
-        plan.hubs.iter_mut().for_each(|hub| hub.starts_at = Duration::ZERO);
+        plan.hubs
+            .iter_mut()
+            .for_each(|hub| hub.starts_at = Duration::ZERO);
         if plan != self.best {
             self.keep(plan);
         }
@@ -259,8 +286,13 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
         }
         client => client,
     };
-    let lines = plan.lines.iter().filter(|((a, b), _)| *a != Lane::Hub(gone) && *b != Lane::Hub(gone));
-    plan.lines = lines.map(|((a, b), line)| ((lane(*a), lane(*b)), *line)).collect();
+    let lines = plan
+        .lines
+        .iter()
+        .filter(|((a, b), _)| *a != Lane::Hub(gone) && *b != Lane::Hub(gone));
+    plan.lines = lines
+        .map(|((a, b), line)| ((lane(*a), lane(*b)), *line))
+        .collect();
     for event in &mut plan.events {
         if let Do::Cut { from, to, .. } = &mut event.what {
             for lanes in [from, to] {
@@ -322,9 +354,19 @@ mod tests {
                 smaller = without_client(&smaller, smaller.clients.len() / 2);
             }
             let hubs = smaller.hubs.len();
-            assert!(smaller.events.iter().all(|event| event.what.hubs().iter().all(|hub| *hub < hubs)));
+            assert!(
+                smaller
+                    .events
+                    .iter()
+                    .all(|event| event.what.hubs().iter().all(|hub| *hub < hubs))
+            );
             assert!(smaller.events.iter().all(|event| event.what.client().is_none()));
-            assert!(smaller.hubs.iter().all(|hub| hub.seeds.iter().all(|seed| *seed < hubs)));
+            assert!(
+                smaller
+                    .hubs
+                    .iter()
+                    .all(|hub| hub.seeds.iter().all(|seed| *seed < hubs))
+            );
             assert!(smaller.walls.iter().all(|(a, b)| *a < hubs && *b < hubs));
         }
     }

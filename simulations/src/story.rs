@@ -154,11 +154,25 @@ pub fn explain(plan: &Plan, report: &Report, replay: &str) -> String {
     let hubs: Vec<&str> = plan.hubs.iter().map(|hub| hub.name.as_str()).collect();
     let clients: Vec<&str> = plan.clients.iter().map(|client| client.name.as_str()).collect();
     let _ = writeln!(text, "hubs: {}", hubs.join(", "));
-    let _ = writeln!(text, "clients: {}", if clients.is_empty() { "none".to_owned() } else { clients.join(", ") });
+    let _ = writeln!(
+        text,
+        "clients: {}",
+        if clients.is_empty() {
+            "none".to_owned()
+        } else {
+            clients.join(", ")
+        }
+    );
     for (a, b) in &plan.walls {
         let _ = writeln!(text, "{} and {} never see each other", hubs[*a], hubs[*b]);
     }
-    let _ = writeln!(text, "events: {}, the last at {}; mended at {}", plan.events.len(), clock(plan.events.last().map_or(Duration::ZERO, |event| event.at)), clock(plan.heal_at));
+    let _ = writeln!(
+        text,
+        "events: {}, the last at {}; mended at {}",
+        plan.events.len(),
+        clock(plan.events.last().map_or(Duration::ZERO, |event| event.at)),
+        clock(plan.heal_at)
+    );
     if let Some(recording) = &report.recording {
         let _ = writeln!(text, "\nWhat happened:");
         for happening in &recording.happenings {
@@ -170,7 +184,10 @@ pub fn explain(plan: &Plan, report: &Report, replay: &str) -> String {
                         Some(at) => format!("arrives {}", clock(at)),
                         None => "never arrives".to_owned(),
                     };
-                    format!("  {from} → {to}: {} ({}; {} bytes, {ends})", sent.name, sent.detail, sent.bytes)
+                    format!(
+                        "  {from} → {to}: {} ({}; {} bytes, {ends})",
+                        sent.name, sent.detail, sent.bytes
+                    )
                 }
                 _ => match line(recording, happening) {
                     Some(line) => line,
@@ -212,7 +229,14 @@ fn led_to(recording: &Recording) -> Vec<String> {
         What::Action { .. } => 2,
         What::Healed => 9,
         // Clients complain while hubs are away: that is no cause.
-        What::Note { lane, .. } if recording.lanes.get(lane.0).is_some_and(|lane| lane.kind == LaneKind::Client) => 1,
+        What::Note { lane, .. }
+            if recording
+                .lanes
+                .get(lane.0)
+                .is_some_and(|lane| lane.kind == LaneKind::Client) =>
+        {
+            1
+        }
         What::Note { .. } | What::Fault { .. } | What::Parted { .. } => 3,
     };
     let mut picked: Vec<(usize, usize)> = recording

@@ -241,7 +241,13 @@ fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool, slower: u32) -> Vec<Even
         let what = if number < edits as u64 {
             draw_edit(rng, hubs, clients)
         } else {
-            draw_fault(rng, faults[rng.clone().below(faults.len())], hubs, clients, slower)
+            draw_fault(
+                rng,
+                faults[rng.clone().below(faults.len())],
+                hubs,
+                clients,
+                slower,
+            )
         };
         let at = Duration::from_millis(at.min(lasts - 1));
         events.extend(what.map(|what| Event { number, at, what }));

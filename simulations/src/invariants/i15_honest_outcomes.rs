@@ -45,7 +45,9 @@ impl Invariant for HonestOutcomes {
 
 /// A hub that ran all the while and had no trouble should have answered.
 fn answered(world: &World, oracle: &Oracle, hub: usize, call: u64) -> Result<(), Violation> {
-    let Some(process) = &world.hubs[hub].process else { return Ok(()) };
+    let Some(process) = &world.hubs[hub].process else {
+        return Ok(());
+    };
     let waits = process.calls.values().any(|waiting| *waiting == call);
     let begun = world.calls.get(&call).map_or(Duration::ZERO, |call| call.sent_at);
     let well = oracle.troubled(hub).is_none_or(|at| at < begun) && process.started < begun;

@@ -1,6 +1,7 @@
 //! Who watches a run: a rolling hash of everything, an oracle that knows what must be, the promises that are checked
 //! against it, marks for rare states, counts, and a recording for people.
 
+mod expectations;
 mod marks;
 mod oracle;
 mod recorder;
@@ -439,6 +440,18 @@ impl Watch {
                 });
                 break;
             }
+        }
+        if self.broken.is_none()
+            && matches!(seen, Seen::End)
+            && let Err(unmet) = expectations::check(world, &self.marks)
+        {
+            self.broken = Some(Broken {
+                promise: expectations::ID,
+                says: expectations::SAYS,
+                at: world.now,
+                lane: unmet.lane,
+                text: unmet.text,
+            });
         }
         if let (Some(recorder), Some(broken)) = (&mut self.recorder, &self.broken) {
             recorder.happened(

@@ -234,7 +234,8 @@ impl Oracle {
             Seen::Event { event } => match &event.what {
                 Do::Freeze { hub, lasts } | Do::DiskStall { hub, lasts } => {
                     let until = world.now + *lasts;
-                    self.hubs[*hub].troubled = Some(self.hubs[*hub].troubled.map_or(until, |at| at.max(until)));
+                    self.hubs[*hub].troubled =
+                        Some(self.hubs[*hub].troubled.map_or(until, |at| at.max(until)));
                 }
                 _ => {}
             },

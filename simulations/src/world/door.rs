@@ -212,7 +212,12 @@ impl World {
 
     /// A hub says that it does not know what became of a request, since its rooms have not said.
     pub(super) fn overdue(&mut self, id: CallId) {
-        let Some(hub) = self.calls.get(&id).filter(|call| call.answer.is_none()).map(|call| call.hub) else {
+        let Some(hub) = self
+            .calls
+            .get(&id)
+            .filter(|call| call.answer.is_none())
+            .map(|call| call.hub)
+        else {
             return;
         };
         self.saw(&Seen::NoAnswer { hub, call: id });
