@@ -215,7 +215,7 @@ impl Simulate {
                     source.name, source.plan.seed
                 ));
             } else {
-                say(&story::tell(&report, &source.again));
+                say(&story::tell(&source.plan, &report, &source.again));
             }
             if report.broken.is_some() {
                 code = BROKE;
@@ -270,7 +270,7 @@ impl Simulate {
         };
         let report = run::run(&Arc::new(source.plan.clone()), true);
         let Some(recording) = &report.recording else {
-            say(&story::tell(&report, &source.again));
+            say(&story::tell(&source.plan, &report, &source.again));
             return Err(Bad("a hub panicked: there is no picture of that".to_owned()));
         };
         let page = self
@@ -325,7 +325,7 @@ impl Simulate {
             },
         ));
         let again = format!("inbetweenies simulate explain {}", path.display());
-        say(&story::tell(&report, &again));
+        say(&story::tell(&plan, &report, &again));
         Ok(BROKE)
     }
 

@@ -1,12 +1,13 @@
 //! A run in words: what people did, what broke, what hubs found, and how it ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::plan::Plan;
+use crate::plan::{Expect, Plan, Said};
 use crate::recording::{FaultKind, Happening, LaneId, LaneKind, Recording, What};
 use crate::run::Report;
+use crate::watch::MARKS;
 
 /// Lines of a story at most; a longer one leaves out its middle.
 const LINES_MAX: usize = 60;
@@ -90,8 +91,71 @@ fn lanes(what: &What) -> Vec<LaneId> {
     }
 }
 
+/// Hubs that differ for longer are worth a line when they are equal again.
+const APART: Duration = Duration::from_secs(5);
+
+/// All that is worth a line, in the order of time, and when hubs have become equal again.
+fn lines(recording: &Recording) -> Vec<String> {
+    let hubs: Vec<LaneId> = (0..recording.lanes.len())
+        .map(LaneId)
+        .filter(|lane| recording.lanes[lane.0].kind == LaneKind::Hub)
+        .collect();
+    let mut states: BTreeMap<LaneId, u64> = BTreeMap::new();
+    let mut apart: Option<Duration> = Some(Duration::ZERO);
+    let mut lines = Vec::new();
+    for happening in &recording.happenings {
+        if let What::State { lane, hash, entries } = &happening.what
+            && hubs.contains(lane)
+        {
+            states.insert(*lane, *hash);
+            let equal = states.len() == hubs.len() && states.values().all(|state| state == hash);
+            match apart {
+                Some(since) if equal => {
+                    if happening.at >= since + APART {
+                        let at = clock(happening.at);
+                        lines.push(format!(
+                            "  {at}  all hubs hold the same again: {entries} change sets"
+                        ));
+                    }
+                    apart = None;
+                }
+                None if !equal => apart = Some(happening.at),
+                _ => {}
+            }
+        }
+        lines.extend(line(recording, happening).map(|line| format!("  {}  {line}", clock(happening.at))));
+    }
+    lines
+}
+
+/// An expectation in words.
+fn expected(expect: &Expect) -> String {
+    match expect {
+        Expect::Field { thing, field, is } => {
+            let is = match is {
+                Said::Flag(flag) => flag.to_string(),
+                Said::Whole(number) => number.to_string(),
+                Said::Text(text) => format!("{text:?}"),
+            };
+            format!("{field} of {thing} is {is} everywhere")
+        }
+        Expect::Deleted { thing } => format!("{thing} is deleted everywhere"),
+        Expect::Queued(0) => "nothing waits for a person".to_owned(),
+        Expect::Queued(1) => "one conflict waits for a person".to_owned(),
+        Expect::Queued(count) => format!("{count} conflicts wait for a person"),
+        Expect::Records(count) => format!("{count} versions are held"),
+        Expect::Met(mark) => {
+            let means = MARKS
+                .iter()
+                .find(|(name, _)| name == mark)
+                .map(|(_, means)| *means);
+            means.unwrap_or(mark).to_owned()
+        }
+    }
+}
+
 /// Tells a run.
-pub fn tell(report: &Report, replay: &str) -> String {
+pub fn tell(plan: &Plan, report: &Report, replay: &str) -> String {
     let mut text = String::new();
     let Some(recording) = &report.recording else {
         if let Some(broken) = &report.broken {
@@ -103,17 +167,7 @@ pub fn tell(report: &Report, replay: &str) -> String {
     let _ = writeln!(text, "{}: {}", recording.title, recording.about);
     match &report.broken {
         None => {
-            let lines: Vec<String> = recording
-                .happenings
-                .iter()
-                .filter_map(|happening| {
-                    Some(format!(
-                        "  {}  {}",
-                        clock(happening.at),
-                        line(recording, happening)?
-                    ))
-                })
-                .collect();
+            let lines = lines(recording);
             let left_out = lines.len().saturating_sub(LINES_MAX);
             let half = if left_out > 0 { LINES_MAX / 2 } else { lines.len() };
             for line in &lines[..half] {
@@ -125,10 +179,14 @@ pub fn tell(report: &Report, replay: &str) -> String {
                     let _ = writeln!(text, "{line}");
                 }
             }
+            if !plan.expect.is_empty() {
+                let met: Vec<String> = plan.expect.iter().map(expected).collect();
+                let _ = writeln!(text, "As expected: {}.", met.join("; "));
+            }
             let took = report.tally.converged_in.map_or_else(|| "?".to_owned(), span);
             let _ = writeln!(
                 text,
-                "All promises held. {} of virtual time, {} faults; equal {took} after everything was mended, within {}.",
+                "Every promise held. {} of virtual time, {} faults; equal {took} after everything was mended, within {}.",
                 span(recording.until),
                 report.tally.faults(),
                 span(report.bound)
@@ -201,7 +259,7 @@ pub fn explain(plan: &Plan, report: &Report, replay: &str) -> String {
     let _ = writeln!(text, "\nrare states met: {}", met.join(", "));
     if report.broken.is_some() {
         text.push('\n');
-        text.push_str(&tell(report, replay));
+        text.push_str(&tell(plan, report, replay));
     } else {
         let _ = writeln!(text, "every promise held; hash {:016x}", report.hash);
     }

@@ -190,6 +190,8 @@ pub enum Seen<'w> {
     Cut {
         /// Which hub.
         hub: usize,
+        /// To whom.
+        with: Option<usize>,
         /// Stable.
         code: &'static str,
         /// In words.
@@ -224,6 +226,8 @@ pub enum Seen<'w> {
         bytes: usize,
         /// What becomes of it.
         fate: Fate,
+        /// Whether it says anything that the other does not know.
+        news: bool,
     },
     /// A request was read at a hub's door.
     Request {
@@ -260,6 +264,8 @@ pub enum Seen<'w> {
         bytes: usize,
         /// What becomes of it.
         fate: Fate,
+        /// Whether it says anything that the other does not know.
+        news: bool,
     },
     /// Nobody will answer a request any more.
     NoAnswer {
