@@ -121,6 +121,7 @@ impl Process {
             limits: Limits::default(),
             fanout: 4,
             interval: Duration::from_secs(1),
+            quiet_interval: Duration::from_secs(30),
             window_bytes_max: 8 << 20,
         };
         let clock = storage.clock().clone();
