@@ -7,6 +7,7 @@ use crate::id::HubId;
 use crate::machine::Link;
 use crate::time::Now;
 use crate::wire::{Hello, Message, PROTOCOL, WireClock};
+use crate::zoo::{self, Bug};
 
 /// How long a link may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,7 +92,7 @@ impl Peers {
             );
             return;
         }
-        if hello.hub_id == self.identity.hub_id {
+        if hello.hub_id == self.identity.hub_id && !zoo::planted(Bug::TwinIgnored) {
             if hello.boot == self.settings.boot {
                 let dialled = self.links.get(&link).and_then(|state| state.dialled.clone());
                 self.dialler.is_ourselves(dialled.as_deref());
@@ -326,6 +327,9 @@ impl Peers {
                     },
                 });
             }
+        }
+        if zoo::planted(Bug::LinkNeverCut) {
+            dead.retain(|(_, why)| *why != "no answer");
         }
         for (link, why) in dead {
             self.cut(now, link, "silent", why.to_owned(), out);

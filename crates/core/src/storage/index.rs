@@ -15,6 +15,7 @@ use crate::store::{
 };
 use crate::time::Micros;
 use crate::view::view;
+use crate::zoo::{self, Bug};
 
 /// How far the kept row of an id lags behind its records, until the group closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +45,12 @@ impl Group<'_> {
                 // Its entries fell with a branch, and their stamps with them: nobody else will ever hold those.
                 (row.order_time, row.edges, row.late) = (stamp.order_time, edges, late);
             } else {
-                row.order_time = row.order_time.min(stamp.order_time);
+                if !zoo::planted(Bug::FirstStampKept) {
+                    row.order_time = row.order_time.min(stamp.order_time);
+                }
+                if zoo::planted(Bug::EdgesReplaced) {
+                    row.edges.clear();
+                }
                 row.edges.extend(edges);
                 row.edges.sort();
                 row.edges.dedup();
@@ -61,8 +67,17 @@ impl Group<'_> {
             }
             return Ok(());
         }
+        let mut order_time = stamp.order_time;
+        if zoo::planted(Bug::TieByArrival) {
+            for head in id_row.iter().flat_map(|row| &row.heads) {
+                let other = read_record(&self.overlay, id, head)?;
+                if other.is_some_and(|other| other.order_time == order_time) {
+                    order_time = order_time.next();
+                }
+            }
+        }
         let row = RecordRow {
-            order_time: stamp.order_time,
+            order_time,
             dots: vec![dot],
             edges,
             late,
@@ -81,7 +96,8 @@ impl Group<'_> {
         }
         let missing = self.await_parents(sealed, &row, id_row.as_ref())?;
         let late = !row.late.is_empty() || id_row.as_ref().is_some_and(|row| row.late);
-        if was_awaited || late || row.edges.contains(&sealed.digest) {
+        let revived = was_awaited && zoo::planted(Bug::LateParentRevives);
+        if (was_awaited || late || row.edges.contains(&sealed.digest)) && !revived {
             self.lags(id, Lag::Heads);
         }
         self.extend(sealed, &row, id_row, missing);
@@ -209,6 +225,9 @@ impl Group<'_> {
         let before = old.as_ref().map_or(&Shown::Nothing, |row| &row.shown);
         if *before != next.shown {
             for key in index_keys(id, before) {
+                if zoo::planted(Bug::StaleIndex) {
+                    continue;
+                }
                 self.overlay.delete(key.0, key.1);
             }
             for key in index_keys(id, &next.shown) {
@@ -224,6 +243,12 @@ impl Group<'_> {
         } else if was_queued && !next.queued {
             self.overlay.delete(Family::Queue, id_key(id));
             self.state.meta.queued -= 1;
+        }
+        if zoo::planted(Bug::TombstoneDropped)
+            && let (Shown::Nothing, [only]) = (&next.shown, &next.heads[..])
+        {
+            self.overlay.delete(Family::Ids, id_key(id));
+            return self.overlay.delete(Family::Records, record_key(id, only));
         }
         self.overlay.put(Family::Ids, id_key(id), encode_row(&next));
     }
