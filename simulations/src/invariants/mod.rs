@@ -1,6 +1,7 @@
 //! The promises, one a file, checked while a run goes on and at its end. Their ids are those of the project's list of
 //! invariants; those whose feature does not exist yet are not here.
 
+mod canary;
 mod i01_same_state;
 mod i02_convergence;
 mod i03_no_acked_loss;
@@ -67,6 +68,7 @@ pub trait Invariant {
 /// All of them.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
+        Box::new(canary::Canary),
         Box::new(i01_same_state::SameState),
         Box::new(i02_convergence::Convergence),
         Box::new(i03_no_acked_loss::NoAckedLoss),
