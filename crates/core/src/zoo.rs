@@ -40,7 +40,7 @@ pub enum Bug {
     DeletionByRank,
     /// A deleted thing's tombstone is dropped at once.
     TombstoneDropped,
-    /// A parent that comes after its child is a head again.
+    /// Whom a record follows is worked out when it comes: a parent that comes later is a head again.
     LateParentRevives,
     /// A thing that is shown otherwise stays listed as it was.
     StaleIndex,
@@ -191,7 +191,9 @@ impl Bug {
             Bug::AbsentIsNoValue => "a field that was deleted comes back in a merge",
             Bug::DeletionByRank => "of a deletion and an edit beside it the later wins",
             Bug::TombstoneDropped => "a deleted thing's tombstone is dropped at once",
-            Bug::LateParentRevives => "a parent that comes after its child is a head again",
+            Bug::LateParentRevives => {
+                "whom a record follows is worked out when it comes: a parent that comes later is a head again"
+            }
             Bug::StaleIndex => "a thing that is shown otherwise stays listed as it was",
             Bug::HalfSetLogged => "of a set known in part only the rest is logged",
             Bug::DedupeLost => "which change sets are known is forgotten at a start",

@@ -34,7 +34,10 @@ impl Group<'_> {
     pub fn insert(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<(), StoreError> {
         let record = &sealed.record;
         let id = &record.id;
-        let (edges, late) = stamp.edges(record);
+        let (mut edges, late) = stamp.edges(record);
+        if zoo::planted(Bug::LateParentRevives) {
+            edges.retain(|edge| read_record(&self.overlay, id, edge).is_ok_and(|row| row.is_some()));
+        }
         let known = read_record(&self.overlay, id, &sealed.digest)?;
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
@@ -96,8 +99,7 @@ impl Group<'_> {
         }
         let missing = self.await_parents(sealed, &row, id_row.as_ref())?;
         let late = !row.late.is_empty() || id_row.as_ref().is_some_and(|row| row.late);
-        let revived = was_awaited && zoo::planted(Bug::LateParentRevives);
-        if (was_awaited || late || row.edges.contains(&sealed.digest)) && !revived {
+        if was_awaited || late || row.edges.contains(&sealed.digest) {
             self.lags(id, Lag::Heads);
         }
         self.extend(sealed, &row, id_row, missing);
