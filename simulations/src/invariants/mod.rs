@@ -5,6 +5,7 @@ mod canary;
 mod i01_clients;
 mod i01_same_state;
 mod i02_convergence;
+mod i02_dead_links;
 mod i03_edits_kept;
 mod i03_no_acked_loss;
 mod i04_no_invention;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i01_same_state::SameState),
         Box::new(i01_clients::Clients),
         Box::new(i02_convergence::Convergence),
+        Box::new(i02_dead_links::DeadLinks::default()),
         Box::new(i03_edits_kept::EditsKept::default()),
         Box::new(i03_no_acked_loss::NoAckedLoss),
         Box::new(i04_no_invention::NoInvention),
