@@ -60,6 +60,8 @@ pub enum Bug {
     WindowIgnored,
     /// A pull whose page never comes is not given up.
     LostPullBlocks,
+    /// A room asks to be woken for something that is due and that it does not do.
+    TimerStaysDue,
     /// A link that is silent is never cut.
     LinkNeverCut,
     /// A copied disk goes on under its hub's name.
@@ -110,6 +112,7 @@ impl Bug {
         Bug::ClockPruned,
         Bug::WindowIgnored,
         Bug::LostPullBlocks,
+        Bug::TimerStaysDue,
         Bug::LinkNeverCut,
         Bug::TwinIgnored,
         Bug::SetSplit,
@@ -151,6 +154,7 @@ impl Bug {
             Bug::ClockPruned => "clock-pruned",
             Bug::WindowIgnored => "window-ignored",
             Bug::LostPullBlocks => "lost-pull-blocks",
+            Bug::TimerStaysDue => "timer-stays-due",
             Bug::LinkNeverCut => "link-never-cut",
             Bug::TwinIgnored => "twin-ignored",
             Bug::SetSplit => "set-split",
@@ -203,6 +207,7 @@ impl Bug {
             Bug::ClockPruned => "a hub's clock keeps four of its components only",
             Bug::WindowIgnored => "news waits on a slow link without bound",
             Bug::LostPullBlocks => "a pull whose page never comes is not given up",
+            Bug::TimerStaysDue => "a room asks to be woken for something that is due and that it does not do",
             Bug::LinkNeverCut => "a link that is silent is never cut",
             Bug::TwinIgnored => "a copied disk goes on under its hub's name",
             Bug::SetSplit => "a page for a client ends in the middle of a change set",

@@ -92,7 +92,8 @@ impl Peers {
             );
             return;
         }
-        if hello.hub_id == self.identity.hub_id && !zoo::planted(Bug::TwinIgnored) {
+        let twin = hello.boot != self.settings.boot;
+        if hello.hub_id == self.identity.hub_id && !(twin && zoo::planted(Bug::TwinIgnored)) {
             if hello.boot == self.settings.boot {
                 let dialled = self.links.get(&link).and_then(|state| state.dialled.clone());
                 self.dialler.is_ourselves(dialled.as_deref());
@@ -310,7 +311,7 @@ impl Peers {
             let silent = now.mono.saturating_sub(state.heard_at);
             if state.hello.is_none() && now.mono >= state.opened_at + HELLO_TIMEOUT {
                 dead.push((*link, "no hello"));
-            } else if silent >= keepalive * 3 {
+            } else if silent >= keepalive * 3 && !(zoo::planted(Bug::LinkNeverCut) && state.hello.is_some()) {
                 dead.push((*link, "no answer"));
             } else if state
                 .challenge
@@ -327,9 +328,6 @@ impl Peers {
                     },
                 });
             }
-        }
-        if zoo::planted(Bug::LinkNeverCut) {
-            dead.retain(|(_, why)| *why != "no answer");
         }
         for (link, why) in dead {
             self.cut(now, link, "silent", why.to_owned(), out);

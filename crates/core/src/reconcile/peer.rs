@@ -437,7 +437,8 @@ impl Reconcile {
 
     /// What time alone asks for.
     pub(super) fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
-        let given_up = |pull: &Pull| pull.deadline <= now.mono && !zoo::planted(Bug::LostPullBlocks);
+        let kept = zoo::planted(Bug::LostPullBlocks) || zoo::planted(Bug::TimerStaysDue);
+        let given_up = |pull: &Pull| pull.deadline <= now.mono && !kept;
         if self.pull.as_ref().is_some_and(given_up) {
             if let Some(pull) = self.pull.take()
                 && let Some(peer) = self.peers.get_mut(&pull.link)
