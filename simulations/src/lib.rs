@@ -31,3 +31,5 @@ pub mod story;
 pub mod swarm;
 pub mod watch;
 pub mod world;
+#[cfg(feature = "zoo")]
+pub mod zoo;

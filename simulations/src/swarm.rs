@@ -20,6 +20,9 @@ const THINGS: [&str; 9] = [
 ];
 const FIELDS: [&str; 5] = ["brightness", "state", "colour", "note", "limit"];
 const DAY: u64 = 86_400;
+/// Places in [`draw_fault`].
+const STOP: usize = 4;
+const RESTORE: usize = 18;
 
 struct Draw {
     seed: u64,
@@ -252,8 +255,33 @@ fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool, slower: u32) -> Vec<Even
         let at = Duration::from_millis(at.min(lasts - 1));
         events.extend(what.map(|what| Event { number, at, what }));
     }
+    if faults.contains(&STOP) && faults.contains(&RESTORE) {
+        cold_copies(rng, &mut events, lasts);
+    }
     events.sort_by_key(|event| (event.at, event.number));
     events
+}
+
+/// Some hubs that stop in order are copied while they are off, and the copy is put back later, marks and all: only then
+/// do two branches of one log go on with the same sequence.
+fn cold_copies(rng: &mut Rng, events: &mut Vec<Event>, lasts: u64) {
+    let stops = events.iter().filter_map(|event| match event.what {
+        Do::Stop { hub, .. } => Some((hub, event.at)),
+        _ => None,
+    });
+    let mut more = Vec::new();
+    for (hub, at) in stops {
+        if one_in(rng, 2) {
+            more.push((at + Duration::from_millis(150), Do::Backup { hub }));
+            let with_marks = true;
+            more.push((at + millis(rng, 8_000, 40_000), Do::Restore { hub, with_marks }));
+        }
+    }
+    let number = events.len() as u64 + 1_000;
+    let more = (number..)
+        .zip(more)
+        .map(|(number, (at, what))| Event { number, at, what });
+    events.extend(more.filter(|event| event.at < Duration::from_millis(lasts)));
 }
 
 fn draw_edit(rng: &mut Rng, hubs: usize, clients: usize) -> Option<Do> {

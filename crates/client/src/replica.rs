@@ -12,6 +12,7 @@ use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{HomeId, Id};
 use inbetweenies_core::record::Record;
 use inbetweenies_core::time::Micros;
+use inbetweenies_core::zoo::{self, Bug};
 
 use crate::frame::{FORMAT, Frame, LocalRecord, Opened, RefusedRow, SetRow, Synced, clock_of};
 use crate::held::Held;
@@ -159,6 +160,9 @@ impl Replica {
         for set in &synced.landed {
             self.pending.remove(set);
         }
+        if zoo::planted(Bug::AckForgetsRest) && !synced.landed.is_empty() {
+            self.pending.clear();
+        }
         for refused in &synced.refused {
             if let Some(set) = self.pending.remove(&refused.set) {
                 self.drop_refused(&set);
@@ -174,6 +178,12 @@ impl Replica {
         }
         for (row, records) in synced.sets.iter().zip(sets) {
             for (sealed, stamp) in records {
+                if zoo::planted(Bug::PullOverwrites) {
+                    let other = |mine: &Arc<Sealed>| {
+                        mine.record.id != sealed.record.id || mine.digest == sealed.digest
+                    };
+                    self.pending.retain(|_, set| set.records.iter().all(other));
+                }
                 self.hold(&sealed).stamps.insert(row.dot, stamp);
             }
         }

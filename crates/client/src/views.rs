@@ -4,7 +4,9 @@ use inbetweenies_core::domain::{Manifest, POLICY_ID, is_reserved};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::view::{Graph, Policy, View, by_rank, view};
+use inbetweenies_core::zoo::{self, Bug};
 
+use crate::held::Held;
 use crate::house::house;
 use crate::replica::Replica;
 
@@ -60,7 +62,8 @@ impl Replica {
 
     /// The versions of one id and how they follow each other.
     pub fn graph(&self, id: &Id) -> Graph {
-        Graph::build(self.versions(id).map(|held| held.node()))
+        let shown = |held: &&Held| !zoo::planted(Bug::EditHidden) || !held.stamps.is_empty();
+        Graph::build(self.versions(id).filter(shown).map(|held| held.node()))
     }
 
     /// What is shown of one id; None if nothing is known of it. O(versions).

@@ -8,7 +8,7 @@
 //!
 //! | layer | rooms |
 //! | --- | --- |
-//! | names and numbers | [`id`] · [`hash`] · [`rng`] · [`time`] · [`limits`] |
+//! | names and numbers | [`id`] · [`hash`] · [`rng`] · [`time`] · [`limits`] · [`zoo`] |
 //! | values | [`value`]: free-form content and the canonical form |
 //! | the data | [`record`]: one version · [`clock`]: vector clocks with checks |
 //! | sets and rules | [`entry`]: the log entry, the change set · [`domain`]: the manifest |
@@ -22,6 +22,7 @@ pub mod id;
 pub mod limits;
 pub mod rng;
 pub mod time;
+pub mod zoo;
 
 pub mod value;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers of `lib.rs`, top to bottom. A room may use those above its own; never one beside it.
 const LAYERS: [&[&str]; 8] = [
-    &["id", "hash", "rng", "time", "limits"],
+    &["id", "hash", "rng", "time", "limits", "zoo"],
     &["value"],
     &["record", "clock"],
     &["entry", "domain"],

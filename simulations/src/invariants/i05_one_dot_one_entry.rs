@@ -60,10 +60,7 @@ impl OneDotOneEntry {
         };
         self.sent.insert(hash, entry.dot);
         let before = *self.bound.entry(entry.dot).or_insert(hash);
-        let may = oracle
-            .forkable(&entry.dot.replica)
-            .is_some_and(|from| entry.dot.sequence > from);
-        if before != hash && !may {
+        if before != hash && !oracle.may_be_reused(entry.dot) {
             let text = format!(
                 "was sent another entry {} of {}",
                 entry.dot.sequence, entry.dot.replica

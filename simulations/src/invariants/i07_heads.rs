@@ -2,12 +2,12 @@
 //!
 //! Worked out here from the records and their edges alone, not with the core's graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::store::id_key;
 
-use super::rows::{Held, by_id, heads, hubs, log};
+use super::rows::{Held, by_id, edges, heads, hubs, log};
 use super::{Invariant, Violation, at};
 use crate::watch::{Oracle, Seen};
 use crate::world::World;
@@ -80,36 +80,10 @@ fn check(world: &World, hub: usize) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Versions that are no ancestor of another. An edge in a circle counts as absent.
+/// Versions that no other follows.
 fn maximal(versions: &[Held]) -> BTreeSet<Digest> {
-    let parents: BTreeMap<Digest, BTreeSet<Digest>> = versions
-        .iter()
-        .map(|held| (held.digest, held.row.edges.iter().copied().collect()))
-        .collect();
-    let reach = |from: Digest| {
-        let mut seen = BTreeSet::new();
-        let mut front = vec![from];
-        while let Some(at) = front.pop() {
-            for parent in parents.get(&at).into_iter().flatten() {
-                if parents.contains_key(parent) && seen.insert(*parent) {
-                    front.push(*parent);
-                }
-            }
-        }
-        seen
-    };
-    let above: BTreeMap<Digest, BTreeSet<Digest>> =
-        parents.keys().map(|digest| (*digest, reach(*digest))).collect();
-    let circular = |a: &Digest, b: &Digest| above[b].contains(a);
-    let followed: BTreeSet<Digest> = parents
-        .iter()
-        .flat_map(|(child, parents)| parents.iter().map(move |parent| (child, parent)))
-        .filter(|(child, parent)| above.contains_key(*parent) && !circular(child, parent))
-        .map(|(_, parent)| *parent)
-        .collect();
-    parents
-        .keys()
-        .filter(|digest| !followed.contains(*digest))
-        .copied()
-        .collect()
+    let edges = edges(versions);
+    let followed: BTreeSet<&Digest> = edges.values().flatten().collect();
+    let stands = |digest: &&Digest| !followed.contains(*digest);
+    edges.keys().filter(stands).copied().collect()
 }

@@ -27,13 +27,15 @@ impl Invariant for ExactlyOnce {
         for hub in hubs(world) {
             let disk = world.hubs[hub].disk.image().snapshot();
             let mut named: BTreeMap<Digest, BTreeSet<Dot>> = BTreeMap::new();
+            let mut sets = BTreeSet::new();
             for (dot, _, entry) in log(&disk) {
-                for stamp in &entry.stamps {
-                    let dots = named.entry(stamp.digest).or_default();
-                    if dots.iter().any(|other| other.replica == dot.replica) {
-                        return at(hub, format!("the log {} holds one record twice", dot.replica));
-                    }
-                    dots.insert(dot);
+                // Two sets may share a record: each is logged whole.
+                let set: BTreeSet<Digest> = entry.stamps.iter().map(|stamp| stamp.digest).collect();
+                for digest in &set {
+                    named.entry(*digest).or_default().insert(dot);
+                }
+                if !sets.insert((dot.replica, set)) {
+                    return at(hub, format!("the log {} holds one change set twice", dot.replica));
                 }
             }
             for held in records(&disk) {

@@ -23,6 +23,10 @@ impl Invariant for HonestOutcomes {
     fn saw(&mut self, world: &World, oracle: &Oracle, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::NoAnswer { hub, call } => answered(world, oracle, *hub, *call),
+            Seen::Answered { hub, .. } => match oracle.untold() {
+                Some(id) => at(*hub, format!("answers and does not say what became of {id}")),
+                None => Ok(()),
+            },
             Seen::End => {
                 for (at_hub, hub) in world.hubs.iter().enumerate() {
                     let disk = hub.disk.image().snapshot();

@@ -114,13 +114,13 @@ impl OrderTimes {
                 if stamp.order_time <= meta.hlc.plus(EPSILON) {
                     continue;
                 }
-                // Only to follow a parent.
+                // Only to follow a parent, which may have got a smaller time in this very commit.
                 let parent = |digest| {
                     let key = record_key(id, digest);
-                    times.get(&key).copied().or_else(|| {
-                        let row = before.get(Family::Records, &key).ok().flatten()?;
-                        Some(decode_row::<RecordRow>(Family::Records, &row).ok()?.order_time)
-                    })
+                    let row = before.get(Family::Records, &key).ok().flatten();
+                    let row = row.and_then(|row| decode_row::<RecordRow>(Family::Records, &row).ok());
+                    let old = row.map(|row| row.order_time);
+                    times.get(&key).copied().max(old)
                 };
                 let key = record_key(id, &stamp.digest);
                 let edges = commit.writes.iter().find_map(|(family, at, value)| {

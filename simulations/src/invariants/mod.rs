@@ -1,14 +1,19 @@
 //! The promises, one a file, checked while a run goes on and at its end. Their ids are those of the project's list of
 //! invariants; those whose feature does not exist yet are not here.
 
+mod canary;
+mod i01_clients;
 mod i01_same_state;
 mod i02_convergence;
+mod i02_dead_links;
+mod i03_edits_kept;
 mod i03_no_acked_loss;
 mod i04_no_invention;
 mod i05_one_dot_one_entry;
 mod i06_causes_first;
 mod i07_heads;
 mod i08_no_silent_conflict;
+mod i09_merge;
 mod i09_view_pure;
 mod i10_stays_deleted;
 mod i12_clock_truthful;
@@ -21,6 +26,7 @@ mod i19_bounds;
 mod i23_recovery;
 mod i24_quiet;
 mod i25_members;
+mod p04_whole_sets;
 mod rows;
 
 use crate::plan::Lane;
@@ -67,14 +73,19 @@ pub trait Invariant {
 /// All of them.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
+        Box::new(canary::Canary),
         Box::new(i01_same_state::SameState),
+        Box::new(i01_clients::Clients),
         Box::new(i02_convergence::Convergence),
+        Box::new(i02_dead_links::DeadLinks::default()),
+        Box::new(i03_edits_kept::EditsKept::default()),
         Box::new(i03_no_acked_loss::NoAckedLoss),
         Box::new(i04_no_invention::NoInvention),
         Box::new(i05_one_dot_one_entry::OneDotOneEntry::default()),
         Box::new(i06_causes_first::CausesFirst),
         Box::new(i07_heads::Heads),
         Box::new(i08_no_silent_conflict::NoSilentConflict),
+        Box::new(i09_merge::Merge),
         Box::new(i09_view_pure::ViewPure),
         Box::new(i10_stays_deleted::StaysDeleted),
         Box::new(i12_clock_truthful::ClockTruthful),
@@ -87,5 +98,6 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i23_recovery::Recovery),
         Box::new(i24_quiet::Quiet::default()),
         Box::new(i25_members::Members),
+        Box::new(p04_whole_sets::WholeSets),
     ]
 }

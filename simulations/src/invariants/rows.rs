@@ -87,3 +87,41 @@ pub fn heads(store: &dyn Snapshot) -> BTreeMap<Vec<u8>, IdRow> {
 pub fn hubs(world: &World) -> std::ops::Range<usize> {
     0..world.hubs.len()
 }
+
+/// What each version follows, as its row says, of those that are held. An edge in a circle counts as absent.
+pub fn edges(versions: &[Held]) -> BTreeMap<Digest, BTreeSet<Digest>> {
+    let held: BTreeSet<Digest> = versions.iter().map(|held| held.digest).collect();
+    let all: BTreeMap<Digest, BTreeSet<Digest>> = versions
+        .iter()
+        .map(|version| {
+            let edges = version.row.edges.iter().copied();
+            (
+                version.digest,
+                edges.filter(|digest| held.contains(digest)).collect(),
+            )
+        })
+        .collect();
+    let above = above(&all);
+    let mut edges = all;
+    for (child, parents) in &mut edges {
+        parents.retain(|parent| !above[parent].contains(child));
+    }
+    edges
+}
+
+/// The ancestors of each version.
+pub fn above(edges: &BTreeMap<Digest, BTreeSet<Digest>>) -> BTreeMap<Digest, BTreeSet<Digest>> {
+    let reach = |from: &Digest| {
+        let mut seen = BTreeSet::new();
+        let mut front = vec![*from];
+        while let Some(at) = front.pop() {
+            for parent in edges.get(&at).into_iter().flatten() {
+                if seen.insert(*parent) {
+                    front.push(*parent);
+                }
+            }
+        }
+        seen
+    };
+    edges.keys().map(|digest| (*digest, reach(digest))).collect()
+}

@@ -30,6 +30,8 @@ use crate::world::{CallId, Due, Image, World};
 
 /// So many things on the agenda lie between two samples.
 const SAMPLE_EVERY: u64 = 1_000;
+/// More than this at one instant, and time stands still: some room is woken again and again.
+const AT_ONE_INSTANT_MAX: u64 = 200_000;
 
 /// What becomes of something sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -387,6 +389,8 @@ pub struct Watch {
     recorder: Option<Recorder>,
     broken: Option<Broken>,
     until_sample: u64,
+    /// The instant, and how much has happened at it.
+    instant: (Duration, u64),
 }
 
 impl Watch {
@@ -401,6 +405,7 @@ impl Watch {
             recorder: record.then(Recorder::default),
             broken: None,
             until_sample: SAMPLE_EVERY,
+            instant: (Duration::ZERO, 0),
         }
     }
 
@@ -409,6 +414,17 @@ impl Watch {
         self.trace.due(at, due);
         self.tally.events += 1;
         self.until_sample = self.until_sample.saturating_sub(1);
+        let before = if self.instant.0 == at { self.instant.1 } else { 0 };
+        self.instant = (at, before + 1);
+        if before > AT_ONE_INSTANT_MAX {
+            self.judge(Broken {
+                promise: "P13",
+                says: "no input makes a hub panic, hang or grow without bound",
+                at,
+                lane: None,
+                text: format!("time stands still: {before} things at one instant, the last {due:?}"),
+            });
+        }
     }
 
     /// Whether it is time for a sample.

@@ -15,7 +15,7 @@ use inbetweenies_core::wire::SyncRequest;
 use super::Seen;
 use crate::plan::Do;
 use crate::recording::FaultKind;
-use crate::world::{CallId, World};
+use crate::world::{CallId, Image, World};
 
 /// A record that somebody made.
 #[derive(Debug, Clone)]
@@ -85,6 +85,12 @@ pub struct Oracle {
     entries: BTreeMap<Dot, Digest>,
     forkable: BTreeMap<ReplicaId, u64>,
     landed: Vec<Landed>,
+    /// A record of the request just answered of which the answer says nothing.
+    untold: Option<Id>,
+    /// Sets as they were pushed.
+    sets: BTreeSet<BTreeSet<Digest>>,
+    /// Sequences above these may be used twice: no mark beside the store says that they were promised.
+    reusable: BTreeMap<ReplicaId, u64>,
     /// A dot that was bound to two entries, and should not have been.
     twice: Option<Dot>,
     may_go_back: bool,
@@ -118,6 +124,29 @@ impl Oracle {
     /// What the answer just seen acknowledged.
     pub fn landed(&self) -> &[Landed] {
         &self.landed
+    }
+
+    /// Whether a hub has said that a record is on its disk.
+    pub fn was_acked(&self, digest: &Digest) -> bool {
+        self.acked.contains_key(digest) || self.lost.contains_key(digest)
+    }
+
+    /// A record of the request just answered of which the answer says nothing.
+    pub fn untold(&self) -> Option<&Id> {
+        self.untold.as_ref()
+    }
+
+    /// Whether these records were pushed as one set.
+    pub fn pushed_together(&self, digests: &BTreeSet<Digest>) -> bool {
+        self.sets.contains(digests)
+    }
+
+    /// Whether a dot may stand for two entries: its sequence was given out by a store that went back with its marks, or
+    /// was copied.
+    pub fn may_be_reused(&self, dot: Dot) -> bool {
+        self.reusable
+            .get(&dot.replica)
+            .is_some_and(|from| dot.sequence > *from)
     }
 
     /// Log entries that exist.
@@ -169,11 +198,7 @@ impl Oracle {
     /// Binds a dot to an entry, wherever it is seen.
     pub fn bind(&mut self, dot: Dot, hash: Digest) {
         let before = *self.entries.entry(dot).or_insert(hash);
-        let may = self
-            .forkable
-            .get(&dot.replica)
-            .is_some_and(|from| dot.sequence > *from);
-        if before != hash && !may {
+        if before != hash && !self.may_be_reused(dot) {
             self.twice.get_or_insert(dot);
         }
     }
@@ -186,6 +211,7 @@ impl Oracle {
 
     pub(super) fn saw(&mut self, world: &World, seen: &Seen<'_>) {
         self.landed.clear();
+        self.untold = None;
         while self.hubs.len() < world.hubs.len() {
             self.hubs.push(Ghost {
                 lives: 1,
@@ -226,6 +252,7 @@ impl Oracle {
                     self.hubs[hub].lives += 4; // each of the two may be the one that takes another name
                 }
                 let own = self.own(&world.hubs[*at].disk.image().snapshot());
+                self.allow_reuse(world.hubs[*at].disk.image());
                 if let Some(own) = own {
                     let tip = self.tips(*at).get(&own).map_or(0, |(sequence, _)| *sequence);
                     self.allow_fork(own, tip);
@@ -324,6 +351,8 @@ impl Oracle {
             for (digest, _, _) in &asked {
                 self.asked_at.entry(*digest).or_default().insert(hub);
             }
+            self.sets
+                .insert(asked.iter().map(|(digest, _, _)| *digest).collect());
             sets.push(asked);
         }
         self.calls.insert(call, Asked { at: world.now, sets });
@@ -366,6 +395,8 @@ impl Oracle {
             } else if set.iter().all(is_out) && !set.iter().any(is_in) {
                 self.refuse(set);
             } else {
+                let untold = set.iter().find(|row| !is_in(row) && !is_out(row));
+                self.untold = untold.map(|(_, id, _)| id.clone());
                 for (digest, _, _) in set {
                     self.refused.remove(digest);
                     self.unknown.insert(*digest);
@@ -397,6 +428,17 @@ impl Oracle {
         }
     }
 
+    /// A hub goes on in the log that its disk names, above what the mark beside it promises.
+    fn allow_reuse(&mut self, image: &Image) {
+        let Some(own) = self.own(&image.snapshot()) else {
+            return;
+        };
+        if let Some(mark) = image.marks.high_water.as_ref().filter(|mark| mark.replica == own) {
+            let lowest = self.reusable.entry(own).or_insert(mark.lease_end);
+            *lowest = mark.lease_end.min(*lowest);
+        }
+    }
+
     fn allow_fork(&mut self, replica: ReplicaId, from: u64) {
         let lowest = self.forkable.entry(replica).or_insert(from);
         *lowest = from.min(*lowest);
@@ -407,6 +449,7 @@ impl Oracle {
         if how == FaultKind::PowerCut && lost {
             let before = self.hubs[hub].tips.clone();
             self.lost_tail(hub, &before, &after);
+            self.allow_reuse(world.hubs[hub].disk.image());
             self.forget_what_nobody_holds(world);
         }
         self.read(hub, &after);
@@ -429,6 +472,7 @@ impl Oracle {
         let tips = self.hubs[hub].tips.clone();
         let after = world.hubs[hub].disk.image().snapshot();
         self.lost_tail(hub, &tips, &after);
+        self.allow_reuse(world.hubs[hub].disk.image());
         if let Some(own) = self.own(before) {
             let tip = self.tips(hub).get(&own).map_or(0, |(sequence, _)| *sequence);
             self.allow_fork(own, tip);

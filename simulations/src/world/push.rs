@@ -94,7 +94,21 @@ impl Script<'_> {
         if self.below(3) == 0 {
             sets.reverse();
         }
+        if self.below(4) == 0 {
+            self.share(&mut sets);
+        }
         sets
+    }
+
+    /// One set has a record that was made before: it stood in another set, and may be known where this one comes.
+    fn share(&mut self, sets: &mut [Vec<Arc<Sealed>>]) {
+        let things: Vec<&str> = self.made.keys().copied().collect();
+        let made = &self.made[things[self.chance.below(things.len())]];
+        let shared = Arc::new(Sealed::new(made[self.chance.below(made.len())].clone()));
+        let at = self.chance.below(sets.len());
+        if sets[at].iter().all(|sealed| sealed.digest != shared.digest) {
+            sets[at].push(shared);
+        }
     }
 
     fn version(&mut self) -> Version {

@@ -2,6 +2,7 @@
 
 use crate::limits::Limits;
 use crate::wire::Message;
+use crate::zoo::{self, Bug};
 
 /// Log rows, index rows and compaction: what a body of changes needs on disk, as a multiple of itself.
 const DISK_FACTOR: usize = 4;
@@ -63,6 +64,9 @@ impl Outbox {
             message,
             Message::Push { .. } | Message::Clock { .. } | Message::Swim { .. }
         );
+        if zoo::planted(Bug::WindowIgnored) {
+            return Admission::Queue;
+        }
         if unasked && waiting + size(message) > self.window_bytes_max {
             Admission::LeaveOut
         } else if waiting > self.bytes_max() {

@@ -7,6 +7,7 @@ use crate::id::HubId;
 use crate::machine::Link;
 use crate::time::Now;
 use crate::wire::{Hello, Message, PROTOCOL, WireClock};
+use crate::zoo::{self, Bug};
 
 /// How long a link may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,7 +92,8 @@ impl Peers {
             );
             return;
         }
-        if hello.hub_id == self.identity.hub_id {
+        let twin = hello.boot != self.settings.boot;
+        if hello.hub_id == self.identity.hub_id && !(twin && zoo::planted(Bug::TwinIgnored)) {
             if hello.boot == self.settings.boot {
                 let dialled = self.links.get(&link).and_then(|state| state.dialled.clone());
                 self.dialler.is_ourselves(dialled.as_deref());
@@ -314,7 +316,7 @@ impl Peers {
             let silent = now.mono.saturating_sub(state.heard_at);
             if state.hello.is_none() && now.mono >= state.opened_at + HELLO_TIMEOUT {
                 dead.push((*link, "no hello"));
-            } else if silent >= keepalive * 3 {
+            } else if silent >= keepalive * 3 && !(zoo::planted(Bug::LinkNeverCut) && state.hello.is_some()) {
                 dead.push((*link, "no answer"));
             } else if state
                 .challenge

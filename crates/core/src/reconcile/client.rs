@@ -19,6 +19,7 @@ use crate::wire::{
     Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse,
     clock_to_wire,
 };
+use crate::zoo::{self, Bug};
 
 /// Where a client's clock stands to this hub.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,7 +49,8 @@ pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreE
             replica: *replica,
             sequence: point.sequence,
         };
-        let fits = |row: &LogRow| point.check.is_none_or(|check| check == row.hash.check());
+        let unchecked = zoo::planted(Bug::CursorUnchecked);
+        let fits = |row: &LogRow| unchecked || point.check.is_none_or(|check| check == row.hash.check());
         if let Some(row) = read_log(store, dot)?.filter(fits) {
             start.clock.set(*replica, point.sequence, Some(row.hash.check()));
         } else if let Some(fallen) = fallen(store, dot, point.check)? {
@@ -288,7 +290,7 @@ impl Reconcile {
         let request = &pending.request;
         let start = client_start(store, &request.clock)?;
         let mut response = SyncResponse::new(request.sync_type, now.wall);
-        if !start.missing.is_empty() {
+        if !start.missing.is_empty() && !zoo::planted(Bug::NotYetIgnored) {
             let missing = start
                 .missing
                 .iter()
@@ -324,6 +326,9 @@ impl Reconcile {
         }
         let lost: BTreeSet<&Digest> = lost.iter().collect();
         for row in &pending.landed {
+            if zoo::planted(Bug::LoserUnacked) && lost.contains(&row.digest) {
+                continue;
+            }
             let outcome = match (lost.contains(&row.digest), row.known) {
                 (true, _) => Outcome::Lost,
                 (false, true) => Outcome::Known,

@@ -28,6 +28,7 @@ use crate::machine::{Gauge, Identity, Landed, Link, Machine, SetResult, Ticket};
 use crate::store::{Snapshot, StoreError};
 use crate::time::Now;
 use crate::wire::{ConflictRow, Message, Problem, SyncRequest, SyncResponse};
+use crate::zoo::{self, Bug};
 
 /// What reconcile is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -311,6 +312,7 @@ impl Machine for Reconcile {
             .filter_map(|peer| peer.tell_at(&self.clock, &self.settings))
             .min();
         let pull = self.pull.as_ref().map(|pull| pull.deadline);
+        let pull = pull.filter(|_| !zoo::planted(Bug::LostPullBlocks));
         let retry = self
             .peers
             .values()

@@ -13,6 +13,7 @@ use crate::store::{
     Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_id, read_record,
 };
 use crate::wire::{Filters, SyncType, WireBundle};
+use crate::zoo::{self, Bug};
 
 /// Log rows read ahead of each replica.
 const AHEAD: usize = 64;
@@ -156,7 +157,10 @@ pub fn page(
             open.insert(row.arrival, at);
         }
         page.next.set(dot.replica, sequence, Some(row.hash.check()));
-        let found = select(store, &row, filter)?;
+        let mut found = select(store, &row, filter)?;
+        if zoo::planted(Bug::SetSplit) && filter.sync_type.is_some() {
+            found.truncate(records_max - records);
+        }
         if found.is_empty() && !row.ids.is_empty() {
             passed += 1;
             continue;

@@ -15,6 +15,7 @@ use crate::reconcile::page::{Filter, page};
 use crate::store::{Snapshot, StoreError};
 use crate::time::Now;
 use crate::wire::{Message, WireBundle, WireClock};
+use crate::zoo::{self, Bug};
 
 /// A clock is not told more often than this, however much news there is.
 const TELL_MIN: Duration = Duration::from_millis(20);
@@ -438,7 +439,9 @@ impl Reconcile {
 
     /// What time alone asks for.
     pub(super) fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.pull.as_ref().is_some_and(|pull| pull.deadline <= now.mono) {
+        let kept = zoo::planted(Bug::LostPullBlocks) || zoo::planted(Bug::TimerStaysDue);
+        let given_up = |pull: &Pull| pull.deadline <= now.mono && !kept;
+        if self.pull.as_ref().is_some_and(given_up) {
             if let Some(pull) = self.pull.take()
                 && let Some(peer) = self.peers.get_mut(&pull.link)
             {
@@ -456,7 +459,11 @@ impl Reconcile {
                 peer.told = self.clock.clone();
                 peer.told_at = now.mono;
                 peer.hurry = false;
-                let clock = WireClock::of(&self.clock);
+                let clock = if zoo::planted(Bug::ClockBeforeSync) {
+                    WireClock::of(&self.arriving)
+                } else {
+                    WireClock::of(&self.clock)
+                };
                 out.push(Output::Send {
                     link: *link,
                     message: Message::Clock { clock },

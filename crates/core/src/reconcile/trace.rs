@@ -12,6 +12,7 @@ use crate::store::{
     Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log, read_replica,
 };
 use crate::wire::Message;
+use crate::zoo::{self, Bug};
 
 /// Links of a chain in one message.
 const LINKS_MAX: usize = 256;
@@ -67,6 +68,9 @@ impl Reconcile {
 
     /// Starts looking for the place where ours and the peer's branch of `replica` part.
     pub(super) fn trace(&mut self, link: Link, replica: ReplicaId, out: &mut Vec<Output>) {
+        if zoo::planted(Bug::ForkUnnoticed) {
+            return;
+        }
         if !self.peers.contains_key(&link) || self.traces.contains_key(&(link, replica)) {
             return;
         }

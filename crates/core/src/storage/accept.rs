@@ -9,12 +9,13 @@ use super::order::causes_first;
 use crate::domain::is_reserved;
 use crate::entry::{ChangeSet, Sealed};
 use crate::hash::Digest;
-use crate::id::{Id, Version};
-use crate::limits::HEADS_MAX;
+use crate::id::{Dot, Id, Version};
+use crate::limits::{HEADS_MAX, LEASE};
 use crate::machine::{Landed, SetResult, Ticket};
 use crate::record::{Kind, Record, RecordError};
-use crate::store::{IdRow, StoreError, read_id, read_record};
+use crate::store::{IdRow, RecordRow, StoreError, read_id, read_record};
 use crate::wire::Rejected;
+use crate::zoo::{self, Bug};
 
 impl Group<'_> {
     /// Takes the sets of one request, each whole or not at all; the answer follows from durability.
@@ -38,14 +39,21 @@ impl Group<'_> {
     fn accept(&mut self, set: &ChangeSet) -> Result<SetResult, StoreError> {
         let mut known = Vec::with_capacity(set.records.len());
         for sealed in &set.records {
-            known.push(read_record(&self.overlay, &sealed.record.id, &sealed.digest)?.is_some());
+            let row = read_record(&self.overlay, &sealed.record.id, &sealed.digest)?;
+            known.push(row.is_some_and(|row| !self.forgotten(&row)));
         }
         if known.contains(&false) {
             let culprits = self.culprits(set, &known)?;
             if !culprits.is_empty() {
                 return Ok(SetResult::Refused(with_the_set(set, culprits)));
             }
-            self.write_own(set)?;
+            if zoo::planted(Bug::HalfSetLogged) {
+                let rest = set.records.iter().zip(&known).filter(|(_, known)| !**known);
+                let records = rest.map(|(sealed, _)| sealed.clone()).collect();
+                self.write_own(&ChangeSet { records })?;
+            } else {
+                self.write_own(set)?;
+            }
         }
         // A set that was known whole gets no dot and is acknowledged again.
         let row = |(sealed, known): (&Arc<Sealed>, bool)| Landed {
@@ -59,6 +67,15 @@ impl Group<'_> {
         Ok(SetResult::Landed(
             set.records.iter().zip(known).map(row).collect(),
         ))
+    }
+
+    /// Whether a planted bug makes this hub forget that it holds a record: it was accepted before this process began.
+    fn forgotten(&self, row: &RecordRow) -> bool {
+        let begun = self.state.lease_end.checked_sub(LEASE);
+        let before = |dot: &Dot| {
+            Some(dot.replica) == self.state.meta.replica && begun.is_none_or(|begun| dot.sequence < begun)
+        };
+        zoo::planted(Bug::DedupeLost) && row.dots.iter().all(before)
     }
 
     /// The records that this hub, as it is now, refuses. Records that it holds already are never among them.

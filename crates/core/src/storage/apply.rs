@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::fork::Parting;
 use super::group::Group;
 use super::{Event, Output};
-use crate::entry::Bundle;
+use crate::entry::{Bundle, Stamp};
 use crate::id::{Dot, ReplicaId};
 use crate::machine::Link;
 use crate::store::{Family, Snapshot, StoreError, evidence_key, read_log};
+use crate::zoo::{self, Bug};
 
 /// Where an entry stands to what this hub holds of its replica's log.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +64,15 @@ impl Group<'_> {
             }
             self.watch_own_log(replica)?;
             for (sealed, stamp) in bundle.records.iter().zip(&bundle.entry.stamps) {
+                if zoo::planted(Bug::OrderTimeRecomputed) {
+                    let order_time = self.state.hlc.tick(self.now.wall);
+                    let stamp = Stamp {
+                        order_time,
+                        ..stamp.clone()
+                    };
+                    self.insert(sealed, bundle.entry.dot, &stamp)?;
+                    continue;
+                }
                 self.insert(sealed, bundle.entry.dot, stamp)?;
             }
             self.append(bundle, Some(link));
@@ -114,7 +124,13 @@ impl Group<'_> {
                 (None, Some(_)) => Place::Parted,
                 (Some(_), None) => Place::Early,
                 (Some(prev), Some(tip)) if prev == tip => Place::Next,
-                (Some((before, _)), Some((ours, _))) if before > ours => Place::Early,
+                (Some((before, _)), Some((ours, _))) if before > ours => {
+                    if zoo::planted(Bug::EntryOutOfOrder) {
+                        Place::Next
+                    } else {
+                        Place::Early
+                    }
+                }
                 (Some(_), Some(_)) => Place::Parted,
             },
         )

@@ -8,15 +8,16 @@ use super::names::Bearers;
 use super::order::causes_first;
 use super::state::{Settings, State};
 use super::{Event, Output};
-use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Stamp};
+use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
 use crate::limits::{LEASE, RESOLVED_MAX};
-use crate::machine::{Link, load_members, load_policy};
+use crate::machine::{Link, load_members, load_policy, load_view};
 use crate::store::{
     Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
     log_key,
 };
-use crate::time::{Now, edit_time, order_time};
+use crate::time::{MICROS_MAX, Now, edit_time, order_time};
+use crate::zoo::{self, Bug};
 
 pub(super) struct Group<'g> {
     pub now: Now,
@@ -80,7 +81,12 @@ impl<'g> Group<'g> {
             let sealed = &set.records[at];
             let resolved = self.resolve_names(&sealed.record, &mut room)?;
             let largest = self.largest_parent(&sealed.record, &resolved)?;
-            let order_time = order_time(edit_time(sealed.record.version.as_str()), clock, largest);
+            let edit = edit_time(sealed.record.version.as_str());
+            let order_time = if edit.is_some() && zoo::planted(Bug::EditTimeTrusted) {
+                order_time(edit, MICROS_MAX, largest)
+            } else {
+                order_time(edit, clock, largest)
+            };
             let stamp = Stamp {
                 digest: sealed.digest,
                 order_time,
@@ -203,6 +209,23 @@ impl<'g> Group<'g> {
         self.follow.push(Output::Stopped);
     }
 
+    /// A planted bug: what several heads come to is written, on top of them.
+    fn write_merges(&mut self) -> Result<(), StoreError> {
+        let ids: Vec<Id> = self.lagging.keys().cloned().collect();
+        self.settle_ids()?;
+        let mut records = Vec::new();
+        for id in ids {
+            let view = load_view(&self.overlay, &self.state.policy, &id)?;
+            if let Some(view) = view.filter(|view| view.heads.len() > 1) {
+                records.push(Arc::new(Sealed::new(view.record)));
+            }
+        }
+        if !records.is_empty() && self.state.meta.replica.is_some() {
+            self.write_own(&ChangeSet { records })?;
+        }
+        Ok(())
+    }
+
     /// The commit and what follows from it, in order: the news first, then replies.
     pub fn close(mut self) -> Result<(Commit, Vec<Output>), StoreError> {
         let mut news = Vec::new();
@@ -213,6 +236,9 @@ impl<'g> Group<'g> {
             }
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
+        }
+        if zoo::planted(Bug::MergeWritten) {
+            self.write_merges()?;
         }
         self.settle_ids()?;
         if self.members_touched {
@@ -225,7 +251,14 @@ impl<'g> Group<'g> {
             self.state.meta.hlc = self.state.hlc.last();
             self.overlay
                 .put(Family::Meta, META_KEY.to_vec(), encode_row(&self.state.meta));
-            let clock = self.state.clock.clone();
+            let mut clock = self.state.clock.clone();
+            if zoo::planted(Bug::ClockPruned) {
+                clock = clock
+                    .iter()
+                    .take(4)
+                    .map(|(replica, point)| (*replica, *point))
+                    .collect();
+            }
             news.push(Output::Durable {
                 bundles: self.bundles,
                 clock,

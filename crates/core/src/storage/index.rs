@@ -15,6 +15,7 @@ use crate::store::{
 };
 use crate::time::Micros;
 use crate::view::view;
+use crate::zoo::{self, Bug};
 
 /// How far the kept row of an id lags behind its records, until the group closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +34,10 @@ impl Group<'_> {
     pub fn insert(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<(), StoreError> {
         let record = &sealed.record;
         let id = &record.id;
-        let (edges, late) = stamp.edges(record);
+        let (mut edges, late) = stamp.edges(record);
+        if zoo::planted(Bug::LateParentRevives) {
+            edges.retain(|edge| read_record(&self.overlay, id, edge).is_ok_and(|row| row.is_some()));
+        }
         let known = read_record(&self.overlay, id, &sealed.digest)?;
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
@@ -44,7 +48,12 @@ impl Group<'_> {
                 // Its entries fell with a branch, and their stamps with them: nobody else will ever hold those.
                 (row.order_time, row.edges, row.late) = (stamp.order_time, edges, late);
             } else {
-                row.order_time = row.order_time.min(stamp.order_time);
+                if !zoo::planted(Bug::FirstStampKept) {
+                    row.order_time = row.order_time.min(stamp.order_time);
+                }
+                if zoo::planted(Bug::EdgesReplaced) {
+                    row.edges.clear();
+                }
                 row.edges.extend(edges);
                 row.edges.sort();
                 row.edges.dedup();
@@ -61,8 +70,17 @@ impl Group<'_> {
             }
             return Ok(());
         }
+        let mut order_time = stamp.order_time;
+        if zoo::planted(Bug::TieByArrival) {
+            for head in id_row.iter().flat_map(|row| &row.heads) {
+                let other = read_record(&self.overlay, id, head)?;
+                if other.is_some_and(|other| other.order_time == order_time) {
+                    order_time = order_time.next();
+                }
+            }
+        }
         let row = RecordRow {
-            order_time: stamp.order_time,
+            order_time,
             dots: vec![dot],
             edges,
             late,
@@ -209,6 +227,9 @@ impl Group<'_> {
         let before = old.as_ref().map_or(&Shown::Nothing, |row| &row.shown);
         if *before != next.shown {
             for key in index_keys(id, before) {
+                if zoo::planted(Bug::StaleIndex) {
+                    continue;
+                }
                 self.overlay.delete(key.0, key.1);
             }
             for key in index_keys(id, &next.shown) {
@@ -224,6 +245,12 @@ impl Group<'_> {
         } else if was_queued && !next.queued {
             self.overlay.delete(Family::Queue, id_key(id));
             self.state.meta.queued -= 1;
+        }
+        if zoo::planted(Bug::TombstoneDropped)
+            && let (Shown::Nothing, [only]) = (&next.shown, &next.heads[..])
+        {
+            self.overlay.delete(Family::Ids, id_key(id));
+            return self.overlay.delete(Family::Records, record_key(id, only));
         }
         self.overlay.put(Family::Ids, id_key(id), encode_row(&next));
     }

@@ -20,6 +20,7 @@ use crate::rng::Rng;
 use crate::store::{FORMAT, Family, Marks, MetaRow, ReplicaRow, Snapshot, StoreError, decode_row, read_meta};
 use crate::time::{Hlc, Micros};
 use crate::value::{Map, Value};
+use crate::zoo::{self, Bug};
 
 /// How a store that was opened goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,9 @@ impl Recovery {
                 "entry {sequence} lies beyond the lease's end {}",
                 mark.lease_end
             ));
+        }
+        if zoo::planted(Bug::LeaseReused) {
+            return Recovery::Continue { next: sequence + 1 };
         }
         Recovery::Continue {
             next: mark.lease_end + 1,
@@ -157,7 +161,11 @@ pub(super) fn recover(
     let mut state = State {
         clock: Clock::new(),
         tips: BTreeMap::new(),
-        hlc: Hlc::after(meta.hlc),
+        hlc: Hlc::after(if zoo::planted(Bug::HlcForgotten) {
+            Micros(0)
+        } else {
+            meta.hlc
+        }),
         policy: Arc::new(load_policy(store)?),
         next: match recovery {
             Recovery::Continue { next } => next,

@@ -32,6 +32,7 @@ use crate::machine::{Gauge, Identity, Link, Machine, Member, SetResult, Ticket, 
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::Now;
 use crate::view::Policy;
+use crate::zoo::{self, Bug};
 
 /// What storage is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -276,11 +277,17 @@ impl Storage {
         if stop {
             group.stop();
         }
-        let (mut commit, follow) = group.close()?;
+        let (mut commit, mut follow) = group.close()?;
         if commit.writes.is_empty() && commit.high_water.is_none() {
             // Nothing to make durable: what follows follows at once.
             out.extend(follow);
         } else {
+            let early = |output: &Output| match output {
+                Output::Accepted { .. } => zoo::planted(Bug::AckBeforeSync),
+                Output::Durable { .. } => zoo::planted(Bug::GossipBeforeSync),
+                _ => false,
+            };
+            out.extend(follow.extract_if(.., |output| early(output)));
             self.commits += 1;
             commit.number = self.commits;
             self.flight = Some((self.commits, follow));

@@ -10,6 +10,7 @@ use crate::hash::Digest;
 use crate::id::Id;
 use crate::record::{Kind, Record};
 use crate::value::{Map, Value};
+use crate::zoo::{self, Bug};
 
 /// Where a field stands: a list of keys, never a dotted string. The first is a field of the envelope, `content` (of
 /// relationships too), or `extra`.
@@ -140,6 +141,8 @@ pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
                 value: first.map(Leaf::to_value),
                 writer: newest,
             }
+        } else if zoo::planted(Bug::FoldOfPairs) {
+            folded(graph, heads, &path)
         } else {
             last_writer(graph, &levels, heads, &path)
         };
@@ -147,6 +150,36 @@ pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
     }
     settle_shapes(graph, &mut fields);
     fields
+}
+
+/// A planted bug: heads are folded two by two, with the newest common ancestor of all as the base of each pair.
+fn folded(graph: &Graph, heads: &[&Node], path: &Path) -> Field {
+    let field = |node: &Node| Field {
+        value: leaf(&node.sealed.record, path).map(Leaf::to_value),
+        writer: node.sealed.digest,
+    };
+    let mut common = graph.with_ancestors(heads.first().map(|head| head.sealed.digest));
+    for head in heads {
+        let above = graph.with_ancestors([head.sealed.digest]);
+        common.retain(|digest| above.contains(digest));
+    }
+    let base = common.iter().filter_map(|digest| graph.node(digest));
+    let base = base.max_by(|a, b| super::by_rank(a, b)).map(field);
+    let base = base.and_then(|base| base.value);
+    let mut heads = heads.iter();
+    let mut newest = *heads.next().unwrap_or_else(|| panic!("a merge of nothing"));
+    let mut so_far = field(newest);
+    for head in heads {
+        let other = field(head);
+        let later = super::by_rank(head, newest).is_gt();
+        if so_far.value == base || (other.value != base && later) {
+            so_far = other;
+        }
+        if later {
+            newest = head;
+        }
+    }
+    so_far
 }
 
 /// Candidates are the writers that no other writer descends from; the largest of them wins.
@@ -196,6 +229,9 @@ fn writes(graph: &Graph, digest: &Digest, path: &Path) -> bool {
             .and_then(|node| leaf(&node.sealed.record, path))
     };
     let own = value(digest);
+    if zoo::planted(Bug::TwoWayMerge) || (zoo::planted(Bug::AbsentIsNoValue) && own.is_none()) {
+        return zoo::planted(Bug::TwoWayMerge);
+    }
     let mut parents = graph.parents(digest).peekable();
     parents.peek().is_none() || parents.any(|parent| value(parent) != own)
 }

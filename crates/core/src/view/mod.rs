@@ -20,6 +20,7 @@ use crate::id::Version;
 use crate::limits::MERGE_HEADS_MAX;
 use crate::record::{Kind, Parent, Record};
 use crate::time::Micros;
+use crate::zoo::{self, Bug};
 
 /// What decides between two writers: (order time, version, digest), the larger wins.
 pub type Rank<'a> = (Micros, &'a Version, &'a Digest);
@@ -106,7 +107,11 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
     };
     settle_kind(&mut record, &eldest.sealed.record);
     record.user_id = newest.sealed.record.user_id.clone();
-    record.deleted = any_deleted;
+    record.deleted = if zoo::planted(Bug::DeletionByRank) {
+        newest.sealed.record.deleted
+    } else {
+        any_deleted
+    };
     let digests: Vec<Digest> = heads.iter().map(|head| head.sealed.digest).collect();
     record.version = computed_version(order_time, &policy.short, &digests);
     record.parents = names.clone();
