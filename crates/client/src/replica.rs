@@ -187,6 +187,9 @@ impl Replica {
                 self.hold(&sealed).stamps.insert(row.dot, stamp);
             }
         }
+        if !synced.restarted.is_empty() {
+            self.drop_what_hubs_took_back();
+        }
         if let Some(clock) = &synced.clock {
             self.clock = clock_of(clock);
         }
@@ -197,6 +200,20 @@ impl Replica {
         versions
             .entry(sealed.digest)
             .or_insert_with(|| Held::new(sealed.clone()))
+    }
+
+    /// What hubs wrote about themselves, and no hub's log holds any more, is nobody's to push again: else this device
+    /// would show hubs as they were in a life that is gone.
+    fn drop_what_hubs_took_back(&mut self) {
+        let pending = self.pending.values().flat_map(|set| &set.records);
+        let pending: BTreeSet<Digest> = pending.map(|sealed| sealed.digest).collect();
+        for versions in self.ids.values_mut() {
+            versions.retain(|digest, held| {
+                let reserved = held.sealed.record.entity_type().is_some_and(is_reserved);
+                !reserved || !held.stamps.is_empty() || pending.contains(digest)
+            });
+        }
+        self.ids.retain(|_, versions| !versions.is_empty());
     }
 
     /// Takes what was refused out of the views, unless some hub holds it after all.

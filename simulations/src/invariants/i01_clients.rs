@@ -69,7 +69,18 @@ fn same(world: &World, client: usize) -> Result<(), Violation> {
         ));
     }
     if let Some((digest, ..)) = ours.difference(&theirs).next() {
-        return broken(format!("holds {}, and {name} does not", digest.short()));
+        let held = replica.all().find(|held| held.sealed.digest == *digest);
+        let what = held.map(|held| {
+            let record = &held.sealed.record;
+            format!(
+                "{} {} {:?} in {} logs",
+                record.id,
+                record.version,
+                record.entity_type(),
+                held.stamps.len()
+            )
+        });
+        return broken(format!("holds {}, and {name} does not", what.unwrap_or_default()));
     }
     let policy = replica.policy();
     for id in by_id(&disk).keys() {

@@ -32,7 +32,7 @@ impl Trace {
         let (kind, a, b) = match due {
             Due::Step { hub, boot, room } => (1, *hub as u64, boot << 3 | *room as u64),
             Due::Wake { hub, boot, room } => (2, *hub as u64, boot << 3 | *room as u64),
-            Due::Committed { hub, boot } => (3, *hub as u64, *boot),
+            Due::Committed { hub, boot, .. } => (3, *hub as u64, *boot),
             Due::Parcel { conn, side, parcel } => {
                 parcel.frames.iter().for_each(|frame| self.bytes(frame));
                 (4, *conn, *side as u64)

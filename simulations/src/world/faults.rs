@@ -370,6 +370,7 @@ impl World {
             self.hubs[hub].disk.empty();
             self.hubs[hub].disk.lies(false);
             self.hubs[hub].disk.stalled_until = self.now;
+            self.resume_commit(hub);
             self.hubs[hub].disk.fails_next = false;
             self.hubs[hub].clock = WallClock::mended(self.hubs[hub].clock);
             if let Some(process) = &mut self.hubs[hub].process {

@@ -69,6 +69,8 @@ pub enum Due {
         hub: usize,
         /// Which of its processes.
         boot: u64,
+        /// Which commit of the process.
+        number: u64,
     },
     /// A parcel comes out of a connection at one end.
     Parcel {
@@ -303,7 +305,7 @@ impl World {
         match due {
             Due::Step { hub, boot, room } => self.room_step(hub, boot, room),
             Due::Wake { hub, boot, room } => self.wake(hub, boot, room),
-            Due::Committed { hub, boot } => self.committed(hub, boot),
+            Due::Committed { hub, boot, number } => self.committed(hub, boot, number),
             Due::Parcel { conn, side, parcel } => self.parcel(conn, side, &parcel),
             Due::Closed { conn, side } => self.closed(conn, side),
             Due::Knock { hub, boot, address } => self.knock(hub, boot, address),

@@ -329,12 +329,19 @@ impl World {
                 return;
             }
             if let Effect::Commit(commit) = effect {
-                let wait = self.sync_time(at);
+                let (wait, number) = (self.sync_time(at), commit.number);
                 if let Some(process) = &mut self.hubs[at].process {
                     let after = effects.collect();
                     process.flight = Some(Flight { commit, after });
                 }
-                self.after(wait, Due::Committed { hub: at, boot });
+                self.after(
+                    wait,
+                    Due::Committed {
+                        hub: at,
+                        boot,
+                        number,
+                    },
+                );
                 return;
             }
             self.effect(at, effect);
@@ -365,18 +372,25 @@ impl World {
         sync + self.hubs[at].disk.stalled_until.saturating_sub(self.now)
     }
 
-    pub(super) fn committed(&mut self, at: usize, boot: u64) {
+    pub(super) fn committed(&mut self, at: usize, boot: u64, number: u64) {
         if !self.is_current(at, boot) {
             return;
         }
         if self.hubs[at].disk.stalled_until > self.now {
             let until = self.hubs[at].disk.stalled_until;
-            return self.at(until, Due::Committed { hub: at, boot });
+            return self.at(
+                until,
+                Due::Committed {
+                    hub: at,
+                    boot,
+                    number,
+                },
+            );
         }
         let flight = self.hubs[at]
             .process
             .as_mut()
-            .and_then(|process| process.flight.take());
+            .and_then(|process| process.flight.take_if(|flight| flight.commit.number == number));
         let Some(Flight { commit, after }) = flight else {
             return;
         };
@@ -404,6 +418,26 @@ impl World {
         );
         self.effects(at, boot, after.into_iter());
         self.schedule(at, Room::Storage);
+    }
+
+    /// A disk that hung works again: what it was at goes on now.
+    pub(super) fn resume_commit(&mut self, at: usize) {
+        let boot = self.hubs[at].boots;
+        let flight = self.hubs[at]
+            .process
+            .as_ref()
+            .and_then(|process| process.flight.as_ref());
+        if let Some(number) = flight.map(|flight| flight.commit.number) {
+            let wait = self.sync_time(at);
+            self.after(
+                wait,
+                Due::Committed {
+                    hub: at,
+                    boot,
+                    number,
+                },
+            );
+        }
     }
 
     /// Of a commit that failed, anything may be there.
