@@ -393,14 +393,17 @@ impl Oracle {
             } else {
                 let untold = set.iter().find(|row| !is_in(row) && !is_out(row));
                 self.untold = untold.map(|(_, id, _)| id.clone());
-                self.unknown.extend(set.iter().map(|(digest, _, _)| *digest));
+                for (digest, _, _) in set {
+                    self.refused.remove(digest);
+                    self.unknown.insert(*digest);
+                }
             }
         }
     }
 
     fn refuse(&mut self, set: &AskedSet) {
         for (digest, id, _) in set {
-            if !self.acked.contains_key(digest) && !self.unknown.contains(digest) {
+            if !self.was_acked(digest) && !self.unknown.contains(digest) {
                 self.refused.insert(*digest, id.clone());
             }
         }
