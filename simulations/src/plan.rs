@@ -146,6 +146,8 @@ pub struct Tuning {
     pub links_max: usize,
     /// How often a clock that changed is told.
     pub interval: Duration,
+    /// How often one that did not change is told all the same.
+    pub quiet_interval: Duration,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.
@@ -176,6 +178,7 @@ impl Default for Tuning {
             fanout: 4,
             links_max: 16,
             interval: Duration::from_secs(1),
+            quiet_interval: Duration::from_secs(30),
             probe_period: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(400),
             suspect_timeout: Duration::from_secs(5),

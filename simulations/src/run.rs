@@ -1,6 +1,6 @@
 //! Running a plan, and what came of it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,8 @@ pub struct Report {
 }
 
 thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// The run on this thread: its name and seed.
+    static UNDER_WAY: RefCell<Option<(String, u64)>> = const { RefCell::new(None) };
 }
 
 /// Panics of simulated hubs are results here: they are told as broken promises, not on the terminal. Where the build
@@ -37,19 +38,25 @@ thread_local! {
 pub fn catch_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if !(QUIET.get() && cfg!(panic = "unwind")) {
-            before(info);
+        let run = UNDER_WAY.with_borrow(Clone::clone);
+        match run {
+            Some(_) if cfg!(panic = "unwind") => {}
+            Some((name, seed)) => {
+                before(info);
+                eprintln!("P13 is broken: a simulated hub panicked, in {name} with seed {seed}");
+            }
+            None => before(info),
         }
     }));
 }
 
 /// Runs a plan to its end.
 pub fn run(plan: &Arc<Plan>, record: bool) -> Report {
-    QUIET.set(true);
+    UNDER_WAY.set(Some((plan.name.clone(), plan.seed)));
     let ran = catch_unwind(AssertUnwindSafe(|| {
         World::new(plan.clone(), Watch::new(record)).run()
     }));
-    QUIET.set(false);
+    UNDER_WAY.set(None);
     match ran {
         Ok(mut outcome) => {
             let recording = outcome.watch.recording(outcome.until);

@@ -1,10 +1,13 @@
 //! A run in words: what people did, what broke, what hubs found, and how it ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::recording::{FaultKind, Happening, LaneId, Recording, What};
+use crate::plan::{Expect, Plan, Said};
+use crate::recording::{FaultKind, Happening, LaneId, LaneKind, Recording, What};
 use crate::run::Report;
+use crate::watch::MARKS;
 
 /// Lines of a story at most; a longer one leaves out its middle.
 const LINES_MAX: usize = 60;
@@ -88,8 +91,71 @@ fn lanes(what: &What) -> Vec<LaneId> {
     }
 }
 
+/// Hubs that differ for longer are worth a line when they are equal again.
+const APART: Duration = Duration::from_secs(5);
+
+/// All that is worth a line, in the order of time, and when hubs have become equal again.
+fn lines(recording: &Recording) -> Vec<String> {
+    let hubs: Vec<LaneId> = (0..recording.lanes.len())
+        .map(LaneId)
+        .filter(|lane| recording.lanes[lane.0].kind == LaneKind::Hub)
+        .collect();
+    let mut states: BTreeMap<LaneId, u64> = BTreeMap::new();
+    let mut apart: Option<Duration> = Some(Duration::ZERO);
+    let mut lines = Vec::new();
+    for happening in &recording.happenings {
+        if let What::State { lane, hash, entries } = &happening.what
+            && hubs.contains(lane)
+        {
+            states.insert(*lane, *hash);
+            let equal = states.len() == hubs.len() && states.values().all(|state| state == hash);
+            match apart {
+                Some(since) if equal => {
+                    if happening.at >= since + APART {
+                        let at = clock(happening.at);
+                        lines.push(format!(
+                            "  {at}  all hubs hold the same again: {entries} change sets"
+                        ));
+                    }
+                    apart = None;
+                }
+                None if !equal => apart = Some(happening.at),
+                _ => {}
+            }
+        }
+        lines.extend(line(recording, happening).map(|line| format!("  {}  {line}", clock(happening.at))));
+    }
+    lines
+}
+
+/// An expectation in words.
+fn expected(expect: &Expect) -> String {
+    match expect {
+        Expect::Field { thing, field, is } => {
+            let is = match is {
+                Said::Flag(flag) => flag.to_string(),
+                Said::Whole(number) => number.to_string(),
+                Said::Text(text) => format!("{text:?}"),
+            };
+            format!("{field} of {thing} is {is} everywhere")
+        }
+        Expect::Deleted { thing } => format!("{thing} is deleted everywhere"),
+        Expect::Queued(0) => "nothing waits for a person".to_owned(),
+        Expect::Queued(1) => "one conflict waits for a person".to_owned(),
+        Expect::Queued(count) => format!("{count} conflicts wait for a person"),
+        Expect::Records(count) => format!("{count} versions are held"),
+        Expect::Met(mark) => {
+            let means = MARKS
+                .iter()
+                .find(|(name, _)| name == mark)
+                .map(|(_, means)| *means);
+            means.unwrap_or(mark).to_owned()
+        }
+    }
+}
+
 /// Tells a run.
-pub fn tell(report: &Report, replay: &str) -> String {
+pub fn tell(plan: &Plan, report: &Report, replay: &str) -> String {
     let mut text = String::new();
     let Some(recording) = &report.recording else {
         if let Some(broken) = &report.broken {
@@ -101,17 +167,7 @@ pub fn tell(report: &Report, replay: &str) -> String {
     let _ = writeln!(text, "{}: {}", recording.title, recording.about);
     match &report.broken {
         None => {
-            let lines: Vec<String> = recording
-                .happenings
-                .iter()
-                .filter_map(|happening| {
-                    Some(format!(
-                        "  {}  {}",
-                        clock(happening.at),
-                        line(recording, happening)?
-                    ))
-                })
-                .collect();
+            let lines = lines(recording);
             let left_out = lines.len().saturating_sub(LINES_MAX);
             let half = if left_out > 0 { LINES_MAX / 2 } else { lines.len() };
             for line in &lines[..half] {
@@ -123,10 +179,14 @@ pub fn tell(report: &Report, replay: &str) -> String {
                     let _ = writeln!(text, "{line}");
                 }
             }
+            if !plan.expect.is_empty() {
+                let met: Vec<String> = plan.expect.iter().map(expected).collect();
+                let _ = writeln!(text, "As expected: {}.", met.join("; "));
+            }
             let took = report.tally.converged_in.map_or_else(|| "?".to_owned(), span);
             let _ = writeln!(
                 text,
-                "All promises held. {} of virtual time, {} faults; equal {took} after everything was mended, within {}.",
+                "Every promise held. {} of virtual time, {} faults; equal {took} after everything was mended, within {}.",
                 span(recording.until),
                 report.tally.faults(),
                 span(report.bound)
@@ -141,6 +201,67 @@ pub fn tell(report: &Report, replay: &str) -> String {
             }
             let _ = writeln!(text, "\nPlay it again: {replay}");
         }
+    }
+    text
+}
+
+/// Tells all that was planned and all that happened, messages included.
+pub fn explain(plan: &Plan, report: &Report, replay: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} (seed {}): {}", plan.name, plan.seed, plan.about);
+    let hubs: Vec<&str> = plan.hubs.iter().map(|hub| hub.name.as_str()).collect();
+    let clients: Vec<&str> = plan.clients.iter().map(|client| client.name.as_str()).collect();
+    let _ = writeln!(text, "hubs: {}", hubs.join(", "));
+    let _ = writeln!(
+        text,
+        "clients: {}",
+        if clients.is_empty() {
+            "none".to_owned()
+        } else {
+            clients.join(", ")
+        }
+    );
+    for (a, b) in &plan.walls {
+        let _ = writeln!(text, "{} and {} never see each other", hubs[*a], hubs[*b]);
+    }
+    let _ = writeln!(
+        text,
+        "events: {}, the last at {}; mended at {}",
+        plan.events.len(),
+        clock(plan.events.last().map_or(Duration::ZERO, |event| event.at)),
+        clock(plan.heal_at)
+    );
+    if let Some(recording) = &report.recording {
+        let _ = writeln!(text, "\nWhat happened:");
+        for happening in &recording.happenings {
+            let words = match &happening.what {
+                What::Message(sent) if sent.chatter => continue,
+                What::Message(sent) => {
+                    let (from, to) = (name(recording, sent.from), name(recording, sent.to));
+                    let ends = match sent.arrives {
+                        Some(at) => format!("arrives {}", clock(at)),
+                        None => "never arrives".to_owned(),
+                    };
+                    format!(
+                        "  {from} → {to}: {} ({}; {} bytes, {ends})",
+                        sent.name, sent.detail, sent.bytes
+                    )
+                }
+                _ => match line(recording, happening) {
+                    Some(line) => line,
+                    None => continue,
+                },
+            };
+            let _ = writeln!(text, "  {}  {words}", clock(happening.at));
+        }
+    }
+    let met: Vec<&str> = report.marks.met().keys().copied().collect();
+    let _ = writeln!(text, "\nrare states met: {}", met.join(", "));
+    if report.broken.is_some() {
+        text.push('\n');
+        text.push_str(&tell(plan, report, replay));
+    } else {
+        let _ = writeln!(text, "every promise held; hash {:016x}", report.hash);
     }
     text
 }
@@ -165,6 +286,15 @@ fn led_to(recording: &Recording) -> Vec<String> {
         | What::Joined { .. } => 1,
         What::Action { .. } => 2,
         What::Healed => 9,
+        // Clients complain while hubs are away: that is no cause.
+        What::Note { lane, .. }
+            if recording
+                .lanes
+                .get(lane.0)
+                .is_some_and(|lane| lane.kind == LaneKind::Client) =>
+        {
+            1
+        }
         What::Note { .. } | What::Fault { .. } | What::Parted { .. } => 3,
     };
     let mut picked: Vec<(usize, usize)> = recording
@@ -177,8 +307,10 @@ fn led_to(recording: &Recording) -> Vec<String> {
         })
         .filter(|(weight, at)| *weight > 0 && weight_counts(&recording.happenings[*at].what))
         .collect();
-    // The weightiest, and of equal ones the latest.
+    // The weightiest, and of equal ones the latest; what is said again and again counts once.
     picked.sort_by(|a, b| b.cmp(a));
+    let mut said = BTreeSet::new();
+    picked.retain(|(_, at)| said.insert(line(recording, &recording.happenings[*at])));
     picked.truncate(LED_TO_MAX);
     picked.sort_by_key(|(_, at)| *at);
     picked

@@ -11,6 +11,10 @@ use inbetweenies_core::rng::Rng;
 
 /// One seed in so many is a home of fifty hubs.
 const CROWD_EVERY: u64 = 250;
+/// One seed in so many is a calm home, which is watched for weeks: its heartbeats are slow and its faults last hours.
+const CALM_EVERY: u64 = 16;
+/// How much slower it all is there.
+const CALM: u32 = 600;
 const THINGS: [&str; 9] = [
     "lamp", "heater", "door", "room-a", "room-b", "note-1", "note-2", "sensor", "fan",
 ];
@@ -53,18 +57,21 @@ pub fn plan(seed: u64) -> Plan {
         1 => 8 + shape.below(23),
         _ => 1 + shape.below(5),
     };
-    let lasts = millis(&mut shape, 15_000, if crowd { 60_000 } else { 180_000 });
+    let calm = !crowd && seed % CALM_EVERY == CALM_EVERY - 1;
+    let slower = if calm { CALM } else { 1 };
+    let lasts = slower * millis(&mut shape, 15_000, if crowd { 60_000 } else { 180_000 });
+    let lasts = if calm { 20 * lasts } else { lasts };
     let walls = draw_walls(&mut draw.part(), hubs);
     let mut plan = Plan {
         name: format!("seed-{seed}"),
         about: format!("drawn from seed {seed}"),
         seed,
         hubs: draw_hubs(&mut draw.part(), hubs, &walls),
-        clients: draw_clients(&mut draw.part(), clients, hubs),
+        clients: draw_clients(&mut draw.part(), clients, hubs, slower),
         line: draw_line(&mut draw.part()),
         lines: Default::default(),
         walls,
-        tuning: draw_tuning(&mut draw.part(), crowd),
+        tuning: draw_tuning(&mut draw.part(), crowd, slower),
         events: Vec::new(),
         heal_at: lasts,
         expect: Vec::new(),
@@ -73,9 +80,11 @@ pub fn plan(seed: u64) -> Plan {
     for _ in 0..rough.below(3) {
         let (a, b) = (rough.below(hubs), rough.below(hubs));
         let line = draw_line(&mut rough);
-        plan.lines.insert((Lane::Hub(a), Lane::Hub(b)), line);
+        if a != b {
+            plan.lines.insert((Lane::Hub(a), Lane::Hub(b)), line);
+        }
     }
-    let events = draw_events(&mut draw.part(), &plan, crowd);
+    let events = draw_events(&mut draw.part(), &plan, crowd, slower);
     plan.events = events;
     plan
 }
@@ -119,12 +128,12 @@ fn draw_hubs(rng: &mut Rng, hubs: usize, walls: &[(usize, usize)]) -> Vec<HubPla
         .collect()
 }
 
-fn draw_clients(rng: &mut Rng, clients: usize, hubs: usize) -> Vec<ClientPlan> {
+fn draw_clients(rng: &mut Rng, clients: usize, hubs: usize, slower: u32) -> Vec<ClientPlan> {
     (0..clients)
         .map(|at| ClientPlan {
             name: format!("client{at}"),
             at: (!one_in(rng, 6)).then(|| rng.below(hubs)),
-            sync_every: millis(rng, 2_000, 30_000),
+            sync_every: slower * millis(rng, 2_000, 30_000),
             clock: draw_clock(rng),
         })
         .collect()
@@ -168,7 +177,7 @@ fn draw_walls(rng: &mut Rng, hubs: usize) -> Vec<(usize, usize)> {
     pairs.filter(|(a, b)| !sees(*a, *b)).collect()
 }
 
-fn draw_tuning(rng: &mut Rng, crowd: bool) -> Tuning {
+fn draw_tuning(rng: &mut Rng, crowd: bool, slower: u32) -> Tuning {
     let mut tuning = Tuning::default();
     if one_in(rng, 2) {
         tuning.page_records_max = 1 + rng.below(6);
@@ -195,6 +204,19 @@ fn draw_tuning(rng: &mut Rng, crowd: bool) -> Tuning {
         tuning.dial_backoff_max = millis(rng, 1_000, 8_000);
         tuning.keepalive = millis(rng, 2_000, 9_000);
     }
+    if slower > 1 {
+        for time in [
+            &mut tuning.interval,
+            &mut tuning.quiet_interval,
+            &mut tuning.probe_period,
+            &mut tuning.suspect_timeout,
+            &mut tuning.forget_down_after,
+            &mut tuning.keepalive,
+            &mut tuning.dial_backoff_max,
+        ] {
+            *time *= slower;
+        }
+    }
     tuning
 }
 
@@ -204,7 +226,7 @@ fn subset(rng: &mut Rng, names: usize) -> Vec<usize> {
     (0..names).filter(|_| one_in(rng, each)).collect()
 }
 
-fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool) -> Vec<Event> {
+fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool, slower: u32) -> Vec<Event> {
     const FAULTS: usize = 21;
     let (hubs, clients) = (plan.hubs.len(), plan.clients.len());
     let faults = subset(rng, FAULTS);
@@ -222,7 +244,13 @@ fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool) -> Vec<Event> {
         let what = if number < edits as u64 {
             draw_edit(rng, hubs, clients)
         } else {
-            draw_fault(rng, faults[rng.clone().below(faults.len())], hubs, clients)
+            draw_fault(
+                rng,
+                faults[rng.clone().below(faults.len())],
+                hubs,
+                clients,
+                slower,
+            )
         };
         let at = Duration::from_millis(at.min(lasts - 1));
         events.extend(what.map(|what| Event { number, at, what }));
@@ -315,11 +343,11 @@ fn some_lanes(rng: &mut Rng, hubs: usize, clients: usize) -> (Vec<Lane>, Vec<Lan
     (one, other)
 }
 
-fn draw_fault(rng: &mut Rng, fault: usize, hubs: usize, clients: usize) -> Option<Do> {
+fn draw_fault(rng: &mut Rng, fault: usize, hubs: usize, clients: usize, slower: u32) -> Option<Do> {
     let hub = rng.below(hubs);
     let other = (hub + 1 + rng.below(hubs - 1)) % hubs;
-    let short = millis(rng, 300, 6_000);
-    let long = millis(rng, 1_000, 45_000);
+    let short = slower * millis(rng, 300, 6_000);
+    let long = slower * millis(rng, 1_000, 45_000);
     let lasts = if one_in(rng, 2) { short } else { long };
     let day_us = DAY as i64 * 1_000_000;
     Some(match fault {

@@ -210,7 +210,7 @@ impl Hub {
                 let detail = format!("it has more than {bytes_max} bytes");
                 return Err(Malformed(detail).into());
             }
-            Err(_) if !good => return Err(refused(status, None)),
+            Err(_) if !good => return Err(refused(status, None, &self.limits)),
             Err(error) => {
                 let detail = error.to_string();
                 return Err(Failure::Cut { detail });
@@ -226,15 +226,15 @@ impl Hub {
             Ok(Value::Map(map)) if good && !is_problem(status, &map) => {
                 Ok((status, Value::Map(map), bytes.len()))
             }
-            Ok(document) => Err(refused(status, Some(document))),
+            Ok(document) => Err(refused(status, Some(document), &self.limits)),
             Err(error) if good => Err(Malformed(error.detail).into()),
-            Err(_) => Err(refused(status, None)),
+            Err(_) => Err(refused(status, None, &self.limits)),
         }
     }
 }
 
-fn refused(status: u16, document: Option<Value>) -> Failure {
-    Failure::Refused(Box::new(Refusal::read(status, document)))
+fn refused(status: u16, document: Option<Value>, limits: &Limits) -> Failure {
+    Failure::Refused(Box::new(Refusal::read(status, document, limits)))
 }
 
 fn send_error(error: &SendRequestError) -> Failure {

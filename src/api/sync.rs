@@ -57,7 +57,8 @@ pub enum SyncError {
     },
     /// The hub is behind what this replica has seen. What was pending has been pushed all the same.
     #[error(
-        "the hub at {url} has not caught up with what this store has seen: try again shortly, or ask another hub"
+        "the hub at {url} has not caught up with what this store has seen: try again shortly, or ask another hub; if the \
+         hub that had more is gone for good, `sync --accept-behind` goes on from what this one has"
     )]
     NotYet {
         /// Who was asked.

@@ -14,6 +14,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use inbetweenies_simulations::command::Simulate;
 
 /// A home's knowledge on several hubs at once.
 #[derive(Debug, Parser)]
@@ -37,23 +38,30 @@ enum Command {
     Mesh(mesh::Args),
     /// Read and edit a home from this device, with or without a hub in reach
     Client(client::Args),
+    /// Run homes in virtual time, with every fault that a home has
+    Simulate(Simulate),
 }
 
 /// Parses the command line and runs what it says.
 pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if let Command::Simulate(simulate) = &command {
+        return ExitCode::from(simulate.run()); // there a hub's panic is a result
+    }
     // A panic anywhere ends the process, in every profile: it recovers from disk, never goes on half dead.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
         std::process::abort();
     }));
-    match Cli::parse().command {
+    match command {
         Command::Hub(args) => hub::run(args),
         Command::Config(args) => config::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Mesh(args) => mesh::run(&args),
         Command::Client(args) => client::run(args),
+        Command::Simulate(simulate) => ExitCode::from(simulate.run()),
     }
 }
 

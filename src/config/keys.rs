@@ -80,6 +80,8 @@ table! {
             "Peers that a new entry is pushed to at once; they pass it on.";
         interval: Duration = Duration::seconds(1), within(TICK, Duration::hours(1)),
             "How often a clock that changed is told to a peer, which finds whatever a push has missed.";
+        quiet_interval: Duration = Duration::seconds(30), within(TICK, Duration::hours(24)),
+            "How often a clock that did not change is told all the same, so that a lost message costs no more.";
         probe_period: Duration = Duration::seconds(1), within(TICK, Duration::minutes(10)),
             "How often a peer is asked whether it is alive.";
         probe_timeout: Duration = Duration::millis(500), within(TICK, Duration::minutes(10)),

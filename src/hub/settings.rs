@@ -60,6 +60,7 @@ pub fn reconcile(config: &Config) -> reconcile::Settings {
         limits: between_hubs(config),
         fanout: config.gossip.fanout,
         interval: config.gossip.interval.get(),
+        quiet_interval: config.gossip.quiet_interval.get(),
         window_bytes_max: config.gossip.window_bytes_max.as_usize(),
     }
 }

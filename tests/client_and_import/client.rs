@@ -333,6 +333,77 @@ fn a_hub_that_is_behind_is_waited_for() {
 }
 
 #[test]
+fn what_was_only_on_a_disk_that_is_lost_comes_back_from_a_device_that_has_seen_it() {
+    let mut hubs = home(2);
+    let (me, other) = (Device::synced("alice", &hubs[0]), Device::synced("bob", &hubs[0]));
+    let create = |device: &Device, name: &str, hub: &HubProcess| {
+        let made = device.json(&["create", "--type", "note", "--name", name, "--hub", &hub.url]);
+        assert_eq!(made["pending"], false, "{made}");
+        made["id"].as_str().unwrap().to_owned()
+    };
+    create(&me, "At both", &hubs[0]);
+    converge(&hubs);
+    hubs[1].stop();
+    let mine = create(&me, "Mine, at the kitchen only", &hubs[0]);
+    let theirs = create(&other, "Bob's, at the kitchen only", &hubs[0]);
+    me.run(&["sync", "--hub", &hubs[0].url]).good();
+    hubs[0].kill();
+    std::fs::remove_dir_all(hubs[0].data()).unwrap();
+    hubs[1].restart();
+    let attic = &hubs[1];
+
+    me.run(&["create", "--type", "note", "--name", "Not yet sent"])
+        .good();
+    let why = me.run(&["sync", "--hub", &attic.url]).bad(1);
+    assert!(
+        why.contains("has not caught up") && why.contains("sync --accept-behind"),
+        "{why}"
+    );
+    let shown = |id: &str| block(async { attic.api().entity(id).await }).unwrap();
+    assert!(
+        shown(&mine).is_none(),
+        "without being told to, it gives nothing up"
+    );
+
+    create(&me, "Since then", attic);
+    let synced = me.json(&["sync", "--hub", &attic.url, "--accept-behind"]);
+    assert_eq!(
+        (&synced["records_sent_again"], &synced["pending"]),
+        (&json!(2), &json!(0)),
+        "{synced}"
+    );
+    assert_eq!(
+        synced["behind"].as_object().unwrap().len(),
+        1,
+        "one log: {synced}"
+    );
+    for id in [&mine, &theirs] {
+        let record = shown(id).unwrap().record;
+        assert_eq!(json!(record), me.json(&["get", id])["entity"]);
+    }
+    // From here on it is a sync like any other, with the flag or without; and Bob, who had seen less, is helped too.
+    for args in [&["sync"][..], &["sync", "--accept-behind"]] {
+        let idle = me.json(&[args, &["--hub", &attic.url]].concat());
+        assert_eq!(
+            (&idle["records_received"], &idle["records_sent"], &idle["behind"]),
+            (&json!(0), &json!(0), &json!({}))
+        );
+    }
+    let words = other
+        .run(&["sync", "--hub", &attic.url, "--accept-behind"])
+        .good();
+    assert!(words.contains("went on from what it has"), "{words}");
+    let names = |device: &Device| {
+        let listed = device.json(&["list", "--type", "note"]);
+        let rows = listed["entities"].as_array().unwrap().iter();
+        rows.map(|it| it["entity"]["name"].as_str().unwrap().to_owned())
+            .collect::<BTreeSet<String>>()
+    };
+    assert_eq!(names(&other), names(&me));
+    assert_eq!(names(&me).len(), 5);
+}
+
+#[test]
 fn an_edit_that_was_reported_survives_a_kill_at_any_instant() {
     let me = Device::new("alice");
     let (mut reported, mut cut) = (0, 0);

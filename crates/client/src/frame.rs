@@ -86,7 +86,7 @@ pub struct Synced {
     pub landed: Vec<u64>,
     /// Pending sets of which nothing is.
     pub refused: Vec<Refused>,
-    /// Replicas whose stamps count no more: their branch was given up.
+    /// Replicas whose stamps count no more: their branch was given up, or the only hub that knew all of it is gone.
     pub restarted: Vec<ReplicaId>,
     /// Records with the stamps of one entry each.
     pub sets: Vec<SetRow>,

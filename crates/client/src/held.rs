@@ -57,8 +57,8 @@ impl Held {
         }
     }
 
-    /// Forgets what the log of `replica` said, for its branch was given up. The time that it had stays until another
-    /// entry says more.
+    /// Forgets what the log of `replica` said, for its branch was given up or its end is lost. The time that it had
+    /// stays until another entry says more.
     pub fn forget(&mut self, replica: &ReplicaId) {
         if self.stamps.keys().any(|dot| dot.replica == *replica) {
             self.own = Some(self.order_time());

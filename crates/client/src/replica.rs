@@ -287,8 +287,9 @@ impl Replica {
         self.ids.values().flat_map(BTreeMap::values)
     }
 
-    /// Records that are not pending and that no hub's log is known to hold: a hub was restored from a backup, or its
-    /// branch gave way, before another had them. Whoever has them pushes them again, which is harmless.
+    /// Records that are not pending and that no hub's log is known to hold: a hub was restored from a backup, its
+    /// branch gave way, or its disk was lost, before another had them. Whoever has them pushes them again, which is
+    /// harmless.
     pub fn orphans(&self) -> Vec<Digest> {
         let pending: BTreeSet<Digest> = self
             .pending

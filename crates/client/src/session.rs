@@ -3,17 +3,18 @@
 //! Invariant: it reads no clock, opens no socket and changes no replica. Whoever drives it sends what it asks, keeps
 //! the frames it hands out before it goes on, and waits as long as it says.
 //!
-//! It stops: every round acknowledges or refuses a pending set, moves the clock, or waits, and waits are counted.
+//! It stops: every round acknowledges or refuses a pending set, moves the clock, or waits, and waits are counted. The
+//! clock moves back only where a log is forgotten, which happens to each at most once for a hub that is behind.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use inbetweenies_core::clock::Clock;
 use inbetweenies_core::hash::Digest;
-use inbetweenies_core::id::HomeId;
+use inbetweenies_core::id::{HomeId, ReplicaId};
 use inbetweenies_core::wire::SyncType;
 
-use crate::frame::{Frame, RefusedRow};
+use crate::frame::{Frame, RefusedRow, Synced};
 use crate::replica::Replica;
 use crate::round::{Pushed, judge, next_push, take_page};
 use crate::wire::{ConflictRow, Exchange, Failure, Reply};
@@ -30,6 +31,15 @@ pub struct Options {
     pub heads_only: bool,
     /// How often to try again where the hub says so or a connection broke, before giving up.
     pub retries: usize,
+    /// Whether to go on from what the hub has where it is behind this replica, rather than to wait and give up: for a
+    /// person who knows that the hub that had more is gone for good.
+    ///
+    /// This replica then forgets the logs that the hub lacks something of, reads what the hub has of them from the
+    /// beginning, and pushes again what no log holds any more. It gives up no record and no pending edit. What the
+    /// person gives up, for this session, is to read at one hub what was read or written at another: until that push
+    /// has landed, this hub shows less, and what hubs themselves wrote (members, the policy) it may lack for good.
+    /// Should the other hub live after all, no harm is done: the records are the same.
+    pub accept_behind: bool,
 }
 
 impl Default for Options {
@@ -37,6 +47,7 @@ impl Default for Options {
         Options {
             heads_only: false,
             retries: 5,
+            accept_behind: false,
         }
     }
 }
@@ -64,6 +75,9 @@ pub struct Summary {
     pub conflicts: Vec<ConflictRow>,
     /// Records that were pushed again because no hub's log is known to hold them.
     pub requeued: usize,
+    /// The logs that were forgotten because the hub was behind and that was accepted, and how far this replica had
+    /// read them.
+    pub behind: Clock,
 }
 
 impl Summary {
@@ -194,7 +208,21 @@ impl Session {
                         pushed.len()
                     )
                 }
-                State::Answered(_, Err(failure)) => return self.wait(failure),
+                State::Answered(_, Err(failure)) => {
+                    let restarted = failure
+                        .refusal()
+                        .filter(|_| failure.is_not_yet())
+                        .map(|refusal| self.forgotten(replica, &refusal.missing))
+                        .unwrap_or_default();
+                    if restarted.is_empty() {
+                        return self.wait(failure);
+                    }
+                    self.state = State::Kept(place(replica), true);
+                    return Ok(Next::Keep(Box::new(Frame::Synced(Box::new(Synced {
+                        restarted,
+                        ..Synced::default()
+                    })))));
+                }
                 State::Answered(pushed, Ok(reply)) => {
                     if let Some(frame) = self.read(replica, &pushed, &reply) {
                         return Ok(Next::Keep(Box::new(frame)));
@@ -279,10 +307,25 @@ impl Session {
         self.state = State::Kept(place(replica), more);
         let mut synced = judge(pushed, reply, &mut self.summary);
         synced.home_id = replica.home_id().is_none().then_some(self.home_id);
-        if !reply.not_yet {
+        if reply.not_yet {
+            synced.restarted = self.forgotten(replica, &reply.missing);
+        } else {
             take_page(replica, reply, &mut synced, &mut self.summary);
         }
         (!synced.is_empty()).then(|| Frame::Synced(Box::new(synced)))
+    }
+
+    /// The logs to forget for a hub that is behind, if that is wanted: each once, so that no hub keeps a session going.
+    fn forgotten(&mut self, replica: &Replica, missing: &Clock) -> Vec<ReplicaId> {
+        let mut restarted = Vec::new();
+        for (log, _) in missing.iter().filter(|_| self.options.accept_behind) {
+            let seen = replica.clock().sequence(log);
+            if seen > 0 && self.summary.behind.sequence(log) == 0 {
+                self.summary.behind.set(*log, seen, None);
+                restarted.push(*log);
+            }
+        }
+        restarted
     }
 
     /// How to go on after an answer.

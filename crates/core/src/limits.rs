@@ -75,5 +75,3 @@ impl Default for Limits {
 
 /// The longest time a pull may stay without its page before another peer is asked.
 pub const PULL_TIMEOUT: Duration = Duration::from_secs(10);
-/// A link whose clock did not change is still told it this often, so that a lost message costs no more than this.
-pub const QUIET_CLOCK_INTERVAL: Duration = Duration::from_secs(30);

@@ -200,3 +200,31 @@ fn a_hub_whose_clock_went_back_over_a_restart_does_not_storm() {
     let said = world.frames - frames;
     assert!(said < 2_000, "{said} frames");
 }
+
+/// The answer that says where two branches part was lost, and the question was never asked again: the hub whose branch had
+/// to give way never heard of it, and the other was handed the fallen entry every two seconds for ever.
+#[test]
+fn a_lost_answer_about_a_chain_is_asked_for_again() {
+    for salt in 0..6 {
+        for deaf in 0..2 {
+            let mut world = World::new(2);
+            world.stop(1);
+            let backup = world.stores[1].clone();
+            world.start(1);
+            world.run(SOON);
+            world.push(1, device("first", "02.000001", &[], &[("salt", salt)]));
+            world.run(SOON);
+            world.kill(1);
+            world.stores[1] = backup;
+            world.unplug(1);
+            world.start(1);
+            world.push(1, device("second", "02.000001", &[], &[("salt", salt)]));
+            world.lose = Some((deaf, "chain"));
+            world.plug(1);
+            world.run(SOON);
+            world.lose = None;
+            world.run(SOON * 12);
+            check::all_alike(&world);
+        }
+    }
+}

@@ -27,10 +27,10 @@ impl Invariant for Quiet {
     fn saw(&mut self, world: &World, _oracle: &Oracle, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::QuietBegins => self.listening = true,
-            Seen::Committed { hub, commit } if self.listening => {
-                if commit.writes.iter().any(|(family, _, _)| *family == Family::Log) {
-                    return at(*hub, "writes a change set though nobody does anything");
-                }
+            Seen::Committed { hub, commit }
+                if self.listening && commit.writes.iter().any(|(family, _, _)| *family == Family::Log) =>
+            {
+                return at(*hub, "writes a change set though nobody does anything");
             }
             Seen::Sent { .. } if self.listening => self.messages += 1,
             Seen::Datagram { .. } if self.listening => self.datagrams += 1,
@@ -53,12 +53,14 @@ impl Invariant for Quiet {
 }
 
 /// What is said in a quiet time. On each link, in each direction: a ping and a pong for each keepalive, a clock each
-/// half minute, and what the failure detector has to spread. A probe is a datagram and its answer, or a few more where
+/// quiet interval, and what the failure detector has to spread. A probe is a datagram and its answer, or a few more where
 /// nobody answers. Where hubs do not see each other, they dial in vain.
 fn bounds(tuning: &Tuning, hubs: usize, seconds: f64) -> (u64, u64) {
     let n = hubs as f64;
     let links = n * (n - 1.0).min(2.0 * tuning.links_max as f64);
-    let on_a_link = 4.0 * seconds / tuning.keepalive.as_secs_f64() + 4.0 * seconds / 30.0 + 8.0;
+    let on_a_link = 4.0 * seconds / tuning.keepalive.as_secs_f64()
+        + 4.0 * seconds / tuning.quiet_interval.as_secs_f64()
+        + 8.0;
     let probes = n * (seconds / tuning.probe_period.as_secs_f64() + 2.0);
     let dials = n * (seconds / tuning.dial_backoff_max.as_secs_f64() + 8.0) * 4.0;
     (

@@ -8,6 +8,7 @@ use inbetweenies_core::machine::Totals;
 use inbetweenies_core::node::{Mail, Notice};
 use inbetweenies_core::reconcile;
 use inbetweenies_core::storage::Event as StorageEvent;
+use inbetweenies_core::store::{Family, IdRow, Snapshot, decode_row};
 use inbetweenies_core::wire::Message;
 
 use super::{Fate, Mishap, Oracle, Seen};
@@ -16,7 +17,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 45] = [
+pub const MARKS: [(&str, &str); 44] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -47,7 +48,6 @@ pub const MARKS: [(&str, &str); 45] = [
     ),
     ("twin-found", "a clone was told to take another name"),
     ("entry-early", "an entry came before the one it follows"),
-    ("entry-refused", "an entry that no honest hub sends was dropped"),
     ("page-cut", "a link was cut in the midst of a page"),
     ("push-lost", "a push was lost"),
     ("page-lost", "a page was lost"),
@@ -169,6 +169,7 @@ impl Marks {
                     self.met_if(*by_us > 300_000_000 * 86_400, "far-future");
                 }
             }
+            Seen::End => self.at_the_end(world),
             _ => {}
         }
     }
@@ -215,7 +216,6 @@ impl Marks {
         match notice {
             Notice::Event(StorageEvent::RolledBack { .. }) => self.met_one("rolled-back"),
             Notice::Event(StorageEvent::NewLife { .. }) => self.met_one("new-life"),
-            Notice::Event(StorageEvent::Refused { .. }) => self.met_one("entry-refused"),
             Notice::Event(StorageEvent::Fork {
                 yielded,
                 accepted_anew,
@@ -284,8 +284,22 @@ impl Marks {
     }
 
     /// What only the end shows.
-    pub fn at_the_end(&mut self, most_heads: usize, missing: bool) {
-        self.met_if(most_heads > 2, "many-heads");
+    fn at_the_end(&mut self, world: &World) {
+        let Some(hub) = world.hubs.first() else { return };
+        let (mut most, mut missing) = (0, false);
+        let scanned = hub
+            .disk
+            .image()
+            .snapshot()
+            .scan(Family::Ids, &[], None, &mut |_, value| {
+                if let Ok(row) = decode_row::<IdRow>(Family::Ids, value) {
+                    most = most.max(row.heads.len());
+                    missing |= row.gaps;
+                }
+                true
+            });
+        debug_assert!(scanned.is_ok(), "memory reads");
+        self.met_if(most > 2, "many-heads");
         self.met_if(missing, "missing-parent");
     }
 }

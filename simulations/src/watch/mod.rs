@@ -1,6 +1,7 @@
 //! Who watches a run: a rolling hash of everything, an oracle that knows what must be, the promises that are checked
 //! against it, marks for rare states, counts, and a recording for people.
 
+mod expectations;
 mod marks;
 mod oracle;
 mod recorder;
@@ -191,6 +192,8 @@ pub enum Seen<'w> {
     Cut {
         /// Which hub.
         hub: usize,
+        /// To whom.
+        with: Option<usize>,
         /// Stable.
         code: &'static str,
         /// In words.
@@ -225,6 +228,8 @@ pub enum Seen<'w> {
         bytes: usize,
         /// What becomes of it.
         fate: Fate,
+        /// Whether it says anything that the other does not know.
+        news: bool,
     },
     /// A request was read at a hub's door.
     Request {
@@ -261,6 +266,8 @@ pub enum Seen<'w> {
         bytes: usize,
         /// What becomes of it.
         fate: Fate,
+        /// Whether it says anything that the other does not know.
+        news: bool,
     },
     /// Nobody will answer a request any more.
     NoAnswer {
@@ -455,6 +462,18 @@ impl Watch {
                 });
                 break;
             }
+        }
+        if self.broken.is_none()
+            && matches!(seen, Seen::End)
+            && let Err(unmet) = expectations::check(world, &self.marks)
+        {
+            self.broken = Some(Broken {
+                promise: expectations::ID,
+                says: expectations::SAYS,
+                at: world.now,
+                lane: unmet.lane,
+                text: unmet.text,
+            });
         }
         if let (Some(recorder), Some(broken)) = (&mut self.recorder, &self.broken) {
             recorder.happened(

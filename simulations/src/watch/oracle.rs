@@ -259,7 +259,11 @@ impl Oracle {
                 }
             }
             Seen::Event { event } => match &event.what {
-                Do::Freeze { hub, .. } | Do::DiskStall { hub, .. } => self.trouble(world, *hub),
+                Do::Freeze { hub, lasts } | Do::DiskStall { hub, lasts } => {
+                    let until = world.now + *lasts;
+                    self.hubs[*hub].troubled =
+                        Some(self.hubs[*hub].troubled.map_or(until, |at| at.max(until)));
+                }
                 _ => {}
             },
             Seen::Fault {
@@ -273,7 +277,7 @@ impl Oracle {
 
     fn trouble(&mut self, world: &World, hub: usize) {
         let until = world.hubs[hub].disk.stalled_until.max(world.now);
-        self.hubs[hub].troubled = Some(until);
+        self.hubs[hub].troubled = Some(self.hubs[hub].troubled.map_or(until, |at| at.max(until)));
     }
 
     fn own(&self, store: &MemorySnapshot) -> Option<ReplicaId> {

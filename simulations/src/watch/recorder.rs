@@ -169,8 +169,18 @@ impl Recorder {
                 self.fault(world, *at, FaultKind::Disk, &text);
             }
             Seen::Notice { hub, notice } => self.notice(world, *hub, notice),
-            Seen::Cut { hub, code, detail } if *code != "double" => {
-                self.note(world, plan::Lane::Hub(*hub), format!("ends a link: {detail}"));
+            Seen::Cut {
+                hub,
+                with,
+                code,
+                detail,
+            } if *code != "double" => {
+                let to = with.map_or_else(String::new, |with| format!(" to {}", world.hubs[with].name));
+                self.note(
+                    world,
+                    plan::Lane::Hub(*hub),
+                    format!("ends its link{to}: {detail}"),
+                );
             }
             Seen::FrameRefused { hub, detail } => {
                 self.note(
@@ -231,6 +241,7 @@ impl Recorder {
                 hub,
                 bytes,
                 fate,
+                news,
             } => {
                 let detail = "what I have changed, and what I know".to_owned();
                 self.message(
@@ -238,7 +249,7 @@ impl Recorder {
                     *client,
                     plan::Lane::Hub(*hub),
                     *fate,
-                    sent("sync", *bytes, detail, false),
+                    sent("sync", *bytes, detail, !*news),
                 );
             }
             Seen::AnswerSent {
@@ -246,6 +257,7 @@ impl Recorder {
                 hub,
                 bytes,
                 fate,
+                news,
             } => {
                 let detail = "what is on disk, and what is new".to_owned();
                 self.message(
@@ -253,7 +265,7 @@ impl Recorder {
                     plan::Lane::Hub(*hub),
                     *client,
                     *fate,
-                    sent("answer", *bytes, detail, false),
+                    sent("answer", *bytes, detail, !*news),
                 );
             }
             Seen::Parted {

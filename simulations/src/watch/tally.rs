@@ -18,6 +18,16 @@ pub struct Fullest {
 }
 
 impl Fullest {
+    /// How full, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.most as f64 / self.bound.max(1) as f64
+    }
+
+    /// The fuller of two.
+    pub fn join(&mut self, other: Fullest) {
+        self.take(other.most, other.bound);
+    }
+
     fn take(&mut self, now: usize, bound: usize) {
         // The fullest in proportion; ties go to the larger.
         if (now as u128 * self.bound.max(1) as u128, now)

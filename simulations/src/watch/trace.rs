@@ -47,6 +47,7 @@ impl Trace {
             Due::Request { call } => (9, *call, 0),
             Due::Answer { call } => (10, *call, 0),
             Due::GiveUp { call } => (11, *call, 0),
+            Due::Overdue { call } => (16, *call, 0),
             Due::Client { client, round } => (12, *client as u64, *round),
             Due::Do(event) => (13, *event as u64, 0),
             Due::Undo(event) => (14, *event as u64, 0),

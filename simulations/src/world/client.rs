@@ -133,9 +133,15 @@ impl World {
             return false;
         };
         let home = process.identity.home_id;
+        let lost = self.healed && self.watch().is_some_and(|watch| watch.oracle().may_go_back());
         let name = self.hubs[hub].name.clone();
         let client = &mut self.clients[at];
-        client.session = Session::new(Options::default(), home, name, &client.replica).ok();
+        // What stood on a lost disk alone is waited for in vain, until whoever owns the client says that it is gone.
+        let options = Options {
+            accept_behind: lost,
+            ..Options::default()
+        };
+        client.session = Session::new(options, home, name, &client.replica).ok();
         client.with = hub;
         client.session.is_some()
     }
@@ -172,7 +178,7 @@ impl World {
                         client: at,
                         text: &text,
                     });
-                    let wait = AGAIN.max(self.clients[at].sync_every / 4);
+                    let wait = AGAIN.max(self.clients[at].sync_every);
                     return self.client_again(at, wait);
                 }
             }

@@ -69,6 +69,9 @@ impl World {
             return id;
         };
         let stream = Stream::Client(client.unwrap_or(0) as u64);
+        let replica = client.map(|client| &self.clients[client].replica);
+        let news =
+            replica.is_some_and(|replica| replica.clock().is_empty() || replica.pending().next().is_some());
         let lost = self.net.held_up(lane, Lane::Hub(hub)) || self.hubs[hub].dark;
         let wait = self.latency(lane, Lane::Hub(hub), stream);
         let fate = if lost {
@@ -81,6 +84,7 @@ impl World {
             hub,
             bytes,
             fate,
+            news,
         });
         if !lost {
             self.after(wait, Due::Request { call: id });
@@ -97,7 +101,7 @@ impl World {
         let (hub, body) = (call.hub, std::mem::take(&mut call.body));
         if self.hubs[hub].process.is_none() {
             let detail = "connection refused".to_owned();
-            return self.answer_with(id, Err(Failure::NoHub { detail }));
+            return self.answer_with(id, Err(Failure::NoHub { detail }), false);
         }
         let budget = Budget::new(self.limits.depth_max, self.limits.elements_max);
         let read = decode_msgpack(&body, &budget)
@@ -124,6 +128,7 @@ impl World {
         };
         let ticket = Ticket(process.name());
         process.calls.insert(ticket, id);
+        self.after(ANSWER_TIMEOUT, Due::Overdue { call: id });
         self.post(
             hub,
             Mail::Reconcile(reconcile::Input::Sync {
@@ -148,9 +153,12 @@ impl World {
         });
         match answer {
             Ok(response) => {
+                let news = !response.changes.is_empty()
+                    || !response.applied.is_empty()
+                    || !response.rejected.is_empty();
                 let bytes = rmp_serde::to_vec_named(&*response)
                     .unwrap_or_else(|error| panic!("an answer cannot be written: {error}"));
-                self.answer_with(id, Ok(bytes));
+                self.answer_with(id, Ok(bytes), news);
             }
             Err(problem) => self.refuse(id, &problem),
         }
@@ -160,11 +168,11 @@ impl World {
         let bytes = rmp_serde::to_vec_named(problem)
             .unwrap_or_else(|error| panic!("a problem cannot be written: {error}"));
         let refusal = Refusal::decode(problem.status, &bytes, &Limits::default());
-        self.answer_with(id, Err(Failure::Refused(Box::new(refusal))));
+        self.answer_with(id, Err(Failure::Refused(Box::new(refusal))), true);
     }
 
     /// Puts an answer on its way, if the client can be reached.
-    fn answer_with(&mut self, id: CallId, answer: Result<Vec<u8>, Failure>) {
+    fn answer_with(&mut self, id: CallId, answer: Result<Vec<u8>, Failure>, news: bool) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
@@ -188,6 +196,7 @@ impl World {
             hub,
             bytes,
             fate,
+            news,
         });
         if !lost {
             self.after(wait, Due::Answer { call: id });
@@ -207,6 +216,24 @@ impl World {
         if let Some(client) = call.client {
             self.heard(client, id, answer);
         }
+    }
+
+    /// A hub says that it does not know what became of a request, since its rooms have not said.
+    pub(super) fn overdue(&mut self, id: CallId) {
+        let Some(hub) = self
+            .calls
+            .get(&id)
+            .filter(|call| call.answer.is_none())
+            .map(|call| call.hub)
+        else {
+            return;
+        };
+        self.saw(&Seen::NoAnswer { hub, call: id });
+        if let Some(process) = &mut self.hubs[hub].process {
+            process.calls.retain(|_, call| *call != id);
+        }
+        let detail = "no answer within 60 s; what you pushed may or may not have landed: push the same again";
+        self.refuse(id, &Problem::new(504, "Too slow", "unknown_outcome", detail));
     }
 
     /// A client has waited long enough.
@@ -233,7 +260,7 @@ impl World {
             self.saw(&Seen::NoAnswer { hub, call: *id });
             if !power {
                 let detail = "the hub closed the connection".to_owned();
-                self.answer_with(*id, Err(Failure::Cut { detail }));
+                self.answer_with(*id, Err(Failure::Cut { detail }), true);
             }
         }
     }

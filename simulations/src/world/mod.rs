@@ -121,6 +121,11 @@ pub enum Due {
         /// Which.
         call: CallId,
     },
+    /// A hub has not answered in time.
+    Overdue {
+        /// Which.
+        call: CallId,
+    },
     /// A client has waited long enough.
     GiveUp {
         /// Which.
@@ -288,7 +293,7 @@ impl World {
             Due::Parcel { conn, side, .. } | Due::Closed { conn, side } => {
                 self.net.conns.get(conn)?.ends[*side].hub
             }
-            Due::Request { call } => self.calls.get(call)?.hub,
+            Due::Request { call } | Due::Overdue { call } => self.calls.get(call)?.hub,
             _ => return None,
         };
         (!self.hubs[hub].frozen.is_empty() && self.hubs[hub].process.is_some()).then_some(hub)
@@ -306,6 +311,7 @@ impl World {
             Due::Datagram { hub, data } => self.datagram(hub, data),
             Due::Request { call } => self.request(call),
             Due::Answer { call } => self.answer(call),
+            Due::Overdue { call } => self.overdue(call),
             Due::GiveUp { call } => self.give_up(call),
             Due::Client { client, round } => self.client_turn(client, round),
             Due::Do(at) => self.happen(at),

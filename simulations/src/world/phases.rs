@@ -8,10 +8,8 @@ use crate::watch::{Seen, Watch};
 
 /// How often it is looked whether hubs are equal.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long it is listened whether it is quiet.
-pub const QUIET: Duration = Duration::from_secs(60);
-/// A clock that did not change is told again after this, so that a lost message costs no more.
-const QUIET_CLOCK: Duration = inbetweenies_core::limits::QUIET_CLOCK_INTERVAL;
+/// How long it is listened whether it is quiet, at least.
+const QUIET: Duration = Duration::from_secs(60);
 /// What a client may need after hubs are equal: a failed attempt, a wait, the next.
 const CLIENTS: Duration = Duration::from_secs(120);
 
@@ -69,7 +67,7 @@ impl World {
         let tuning = &self.plan.tuning;
         let hops = self.net.diameter(self.hubs.len()) as u32;
         let notice = 4 * tuning.keepalive + tuning.dial_timeout + tuning.dial_backoff_max;
-        let told = 2 * QUIET_CLOCK + inbetweenies_core::limits::PULL_TIMEOUT;
+        let told = 2 * tuning.quiet_interval + inbetweenies_core::limits::PULL_TIMEOUT;
         let entries: u64 = self.watch().map_or(0, |watch| watch.oracle().entries());
         let pages = entries / tuning.page_records_max.max(1) as u64 + 1;
         let slowest = self.plan.line.latency.1 + Duration::from_millis(20);
@@ -127,10 +125,15 @@ impl World {
 
     /// Listens whether it is quiet.
     fn listen(&mut self) {
+        (0..self.clients.len()).for_each(|client| self.drop_session(client)); // they ask for nothing any more
+        // What the last restart had to tell is told first.
+        let keepalive = self.plan.tuning.keepalive;
+        self.go_on(self.now + 2 * keepalive);
         self.saw(&Seen::QuietBegins);
-        self.go_on(self.now + QUIET);
+        let over = QUIET.max(6 * keepalive);
+        self.go_on(self.now + over);
         if !self.is_broken() {
-            self.saw(&Seen::QuietEnds { over: QUIET });
+            self.saw(&Seen::QuietEnds { over });
         }
     }
 }

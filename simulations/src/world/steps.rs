@@ -101,6 +101,7 @@ impl World {
                 limits: limits.clone(),
                 fanout: tuning.fanout,
                 interval: tuning.interval,
+                quiet_interval: tuning.quiet_interval,
                 window_bytes_max: tuning.window_bytes_max,
             },
             &identity,
@@ -420,8 +421,13 @@ impl World {
             Effect::Commit(_) => panic!("a commit is the storage room's own"),
             Effect::Send { link, message } => self.send(at, link, message),
             Effect::Cut { link, code, detail } => {
+                let with = self.link_end(at, link).and_then(|(conn, side)| {
+                    let conn = self.net.conns.get(&conn)?;
+                    Some(conn.ends[1 - side].hub)
+                });
                 self.saw(&Seen::Cut {
                     hub: at,
+                    with,
                     code,
                     detail: &detail,
                 });

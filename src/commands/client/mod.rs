@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use inbetweenies_client::Store;
+use inbetweenies_client::{Options, Store};
 
 use super::say::{self, Failure};
 use crate::api::{Hub, HubUrl};
@@ -43,7 +43,18 @@ enum Command {
         user: Option<String>,
     },
     /// Send what is pending and fetch what is new; any hub of the home goes on where another stopped
-    Sync,
+    Sync {
+        /// Take the hub as it is, though it lacks what this store has seen at another: only if that other is gone for
+        /// good
+        ///
+        /// A hub that is behind takes edits, and sends a store nothing until it has caught up, so that nobody is told
+        /// of older things than before. It never catches up with what was only on a disk that is lost. With this, the
+        /// store goes on from what the hub has, and sends it once more what no other hub is known to hold. Nothing in
+        /// the store is given up. Until all is sent, the hub shows less than was seen elsewhere. If the other hub
+        /// lives after all, no harm is done.
+        #[arg(long)]
+        accept_behind: bool,
+    },
     /// Make a thing
     Create(edit::Create),
     /// Change a thing
@@ -106,13 +117,17 @@ async fn act(args: Args) -> Result<ExitCode, Failure> {
     let dir = args.store.as_path();
     match args.command {
         Command::Init { user } => init(&desk, dir, user).await,
-        Command::Sync => {
+        Command::Sync { accept_behind } => {
             let Some(url) = &desk.hub else {
                 return Err(Failure::usage(
                     "sync needs a hub: give it with --hub http://127.0.0.1:7420",
                 ));
             };
-            sync::run(&mut Store::open(dir)?, &Hub::new(url.clone()), desk.json).await
+            let options = Options {
+                accept_behind,
+                ..Options::default()
+            };
+            sync::run(&mut Store::open(dir)?, &Hub::new(url.clone()), options, desk.json).await
         }
         Command::Create(wish) => edit::create(&desk, Store::open(dir)?, wish).await,
         Command::Edit(wish) => edit::edit(&desk, Store::open(dir)?, wish).await,
@@ -143,7 +158,7 @@ async fn init(desk: &Desk, dir: &Path, user: Option<String>) -> Result<ExitCode,
         if !desk.json {
             say::line(&made);
         }
-        return sync::run(&mut store, &Hub::new(url.clone()), desk.json).await;
+        return sync::run(&mut store, &Hub::new(url.clone()), Options::default(), desk.json).await;
     }
     let document = serde_json::json!({
         "store": dir, "device_id": store.replica().device_id(), "user_id": user,

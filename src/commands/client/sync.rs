@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 
 use inbetweenies_client::{Options, Replica, Store, Summary};
+use inbetweenies_core::wire::clock_to_wire;
 use serde_json::json;
 
 use crate::api::{Hub, HubUrl, SyncError, sync};
 use crate::commands::say::{self, Failure, count};
 
 /// Pushes and fetches, and tells of it.
-pub async fn run(store: &mut Store, hub: &Hub, json: bool) -> Result<ExitCode, Failure> {
+pub async fn run(store: &mut Store, hub: &Hub, options: Options, json: bool) -> Result<ExitCode, Failure> {
     let bar = indicatif::ProgressBar::new_spinner();
     let mut progress = |summary: &Summary| bar.set_message(count(summary.records_received, "record"));
-    let synced = sync(store, hub, Options::default(), &mut progress).await;
+    let synced = sync(store, hub, options, &mut progress).await;
     bar.finish_and_clear();
     let summary = match synced {
         Ok(summary) => summary,
@@ -79,6 +80,9 @@ pub fn words(summary: &Summary, url: &HubUrl) -> String {
         count(summary.records_sent, "record"),
         count(summary.records_received, "record"),
     );
+    if !summary.behind.is_empty() {
+        words += "\nit lacked some of what this store had seen: went on from what it has";
+    }
     if summary.requeued > 0 {
         let again = count(summary.requeued, "record");
         words += &format!("\n{again} that no hub held any more were sent again");
@@ -118,12 +122,14 @@ pub fn document(summary: &Summary, replica: &Replica) -> serde_json::Value {
             "resolution_strategy": row.strategy, "resolved_version": row.resolved_version,
         })
     });
-    let (clock, checks) = inbetweenies_core::wire::clock_to_wire(replica.clock());
+    let (clock, checks) = clock_to_wire(replica.clock());
     json!({
         "hub": summary.hub,
         "sets_sent": summary.sets_landed,
         "records_sent": summary.records_sent,
         "records_received": summary.records_received,
+        "records_sent_again": summary.requeued,
+        "behind": clock_to_wire(&summary.behind).0,
         "requests": summary.rounds,
         "bytes_received": summary.bytes_received,
         "refused": refused.collect::<Vec<_>>(),

@@ -68,6 +68,7 @@ pub async fn work(
     let options = Options {
         heads_only: true,
         retries: RETRIES,
+        ..Options::default()
     };
     let mut memory = Memory::new()?;
     let mut looking = |summary: &Summary| progress(Step::Read(summary.records_received));

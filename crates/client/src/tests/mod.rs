@@ -49,6 +49,7 @@ fn reply() -> Reply {
         clock: Clock::new(),
         more: false,
         not_yet: false,
+        missing: Clock::new(),
         bytes: 0,
     }
 }

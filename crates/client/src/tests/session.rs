@@ -13,6 +13,9 @@ use crate::wire::{Failure, Malformed, Refusal};
 const HOME: HomeId = HomeId(uuid::Uuid::from_u128(5));
 const ELSEWHERE: HomeId = HomeId(uuid::Uuid::from_u128(6));
 
+/// A pending set with its number.
+type Numbered = (u64, Vec<Arc<Sealed>>);
+
 /// A device in the middle of a session.
 struct Desk {
     replica: Replica,
@@ -87,7 +90,17 @@ fn refused(status: u16, code: &str, retry_after: Option<u64>) -> Failure {
         code: code.to_owned(),
         detail: "because".to_owned(),
         retry_after: retry_after.map(Duration::from_secs),
+        missing: Clock::new(),
     }))
+}
+
+/// The refusal of a hub that lacks these entries.
+fn behind(missing: &[(ReplicaId, u64)]) -> Failure {
+    let Failure::Refused(mut refusal) = refused(409, "not_yet", Some(1)) else {
+        panic!("no refusal")
+    };
+    refusal.missing = clock(missing);
+    Failure::Refused(refusal)
 }
 
 fn cut() -> Failure {
@@ -97,7 +110,7 @@ fn cut() -> Failure {
 }
 
 /// That a set is on the disk of the hub, under a sequence of its log, and nothing else is there.
-fn landed(set: &(u64, Vec<Arc<Sealed>>), sequence: u64) -> Reply {
+fn landed(set: &Numbered, sequence: u64) -> Reply {
     Reply {
         applied: acknowledged(&set.1, Outcome::Durable),
         sets: vec![received((HUB, sequence), &set.1, sequence)],
@@ -108,7 +121,7 @@ fn landed(set: &(u64, Vec<Arc<Sealed>>), sequence: u64) -> Reply {
 }
 
 /// A device whose lamp is in the hub's log.
-fn synced() -> (Replica, (u64, Vec<Arc<Sealed>>)) {
+fn synced() -> (Replica, Numbered) {
     let mut replica = replica();
     let set = edit(&mut replica, vec![lamp("Lamp")], 1);
     let mut desk = Desk::new(replica, Options::default());
@@ -340,6 +353,170 @@ fn a_hub_that_has_caught_up_meanwhile_is_read_to_its_end() {
         ..reply()
     });
     assert_eq!(desk.ends().len(), 1);
+}
+
+/// For a person who knows that the hub that had more is gone for good.
+fn accepting() -> Options {
+    Options {
+        accept_behind: true,
+        ..Options::default()
+    }
+}
+
+/// A device that has read two sets in a hub's log, the second of which is at no other hub.
+fn ahead() -> (Replica, [Numbered; 2]) {
+    let (mut replica, lamp) = synced();
+    let draft = Draft::entity(id("hall"), "room", None, "manual", Map::new());
+    let hall = edit(&mut replica, vec![draft], 2);
+    let mut desk = Desk::new(replica, Options::default());
+    desk.asks();
+    desk.answer(landed(&hall, 2));
+    desk.ends();
+    (desk.replica, [lamp, hall])
+}
+
+/// What is kept for a hub that is behind on one log.
+fn forgets(log: ReplicaId) -> Frame {
+    Frame::Synced(Box::new(Synced {
+        restarted: vec![log],
+        ..Synced::default()
+    }))
+}
+
+#[test]
+fn a_hub_that_is_behind_for_good_is_taken_as_it_is_and_sent_what_it_lacks() {
+    let (replica, [lamp, hall]) = ahead();
+    let mut desk = Desk::new(replica, accepting());
+    assert_eq!(desk.asks().1.clock, clock(&[(HUB, 2)]));
+    desk.session.answered(Err(behind(&[(HUB, 2)])));
+    let (kept, request) = desk.asks();
+    assert_eq!(kept, [forgets(HUB)], "without a wait");
+    assert!(request.clock.is_empty() && request.sets.is_empty());
+    assert_eq!(desk.replica.records(), 2, "nothing that it holds goes");
+
+    // The hub heard of the first entry before the disk with the second was lost.
+    let set = desk.replica.next_set();
+    desk.answer(landed(&lamp, 1));
+    let (kept, request) = desk.asks();
+    let again = Frame::Requeued {
+        set,
+        digests: vec![hall.1[0].digest],
+    };
+    assert_eq!(kept[1..], [again]);
+    assert_eq!(pushes(&request), digests(&[&hall.1]));
+    desk.answer(Reply {
+        applied: acknowledged(&hall.1, Outcome::Durable),
+        sets: vec![received((OTHER, 1), &hall.1, 5)],
+        clock: clock(&[(HUB, 1), (OTHER, 1)]),
+        ..reply()
+    });
+    desk.ends();
+    assert_eq!(
+        (
+            desk.replica.pending().count(),
+            desk.replica.orphans(),
+            desk.replica.clock()
+        ),
+        (0, Vec::new(), &clock(&[(HUB, 1), (OTHER, 1)]))
+    );
+    let summary = desk.session.summary();
+    assert_eq!((summary.requeued, summary.behind.sequence(&HUB)), (1, 2));
+}
+
+#[test]
+fn what_is_pending_lands_at_a_hub_that_is_taken_as_it_is() {
+    let (mut replica, [lamp, hall]) = ahead();
+    let attic = Draft::entity(id("attic"), "room", None, "manual", Map::new());
+    let attic = edit(&mut replica, vec![attic], 3);
+    let mut desk = Desk::new(replica, accepting());
+    assert_eq!(pushes(&desk.asks().1), digests(&[&attic.1]));
+    let mut missing = Clock::new();
+    missing.set(HUB, 2, None);
+    desk.answer(Reply {
+        applied: acknowledged(&attic.1, Outcome::Durable),
+        not_yet: true,
+        missing,
+        clock: clock(&[(HUB, 2)]),
+        ..reply()
+    });
+    let (kept, request) = desk.asks();
+    let synced = synced_of(&kept);
+    assert_eq!(
+        (&synced.landed[..], &synced.restarted[..], &synced.clock),
+        (&[attic.0][..], &[HUB][..], &None),
+        "both in one step"
+    );
+    assert!(request.clock.is_empty() && request.sets.is_empty());
+    desk.answer(Reply {
+        sets: vec![received((OTHER, 1), &attic.1, 3), received((HUB, 1), &lamp.1, 1)],
+        clock: clock(&[(HUB, 1), (OTHER, 1)]),
+        ..reply()
+    });
+    assert_eq!(pushes(&desk.asks().1), digests(&[&hall.1]), "and only that");
+}
+
+#[test]
+fn an_edit_that_a_hub_that_is_behind_did_not_take_stays_pending() {
+    let (mut replica, _) = ahead();
+    let porch = edit(&mut replica, vec![lamp("Porch lamp")], 3);
+    let mut desk = Desk::new(replica, accepting());
+    desk.asks();
+    desk.session.answered(Err(behind(&[(HUB, 2)])));
+    let (kept, request) = desk.asks();
+    assert_eq!(
+        (kept, pushes(&request)),
+        (vec![forgets(HUB)], digests(&[&porch.1]))
+    );
+}
+
+#[test]
+fn a_log_is_forgotten_for_a_hub_that_is_behind_once() {
+    let (replica, [lamp, _]) = ahead();
+    let options = Options {
+        retries: 1,
+        ..accepting()
+    };
+    let mut desk = Desk::new(replica, options);
+    desk.asks();
+    desk.session.answered(Err(behind(&[(HUB, 2)])));
+    desk.asks();
+    desk.answer(Reply {
+        more: true,
+        ..landed(&lamp, 1)
+    });
+    desk.asks();
+    // It lacks what it has just shown: waited for like any other.
+    desk.session.answered(Err(behind(&[(HUB, 1)])));
+    assert_eq!(desk.next(), (Vec::new(), Ok(Next::Wait(Duration::from_secs(1)))));
+    desk.asks();
+    desk.session.answered(Err(behind(&[(HUB, 1)])));
+    assert_eq!(desk.next(), (Vec::new(), Err(SessionError::NotYet)));
+}
+
+#[test]
+fn a_hub_that_lacks_nothing_that_was_shown_to_it_is_waited_for() {
+    for missing in [&[][..], &[(OTHER, 3)]] {
+        let (replica, _) = ahead();
+        let mut desk = Desk::new(replica, accepting());
+        desk.asks();
+        desk.session.answered(Err(behind(missing)));
+        assert_eq!(desk.next(), (Vec::new(), Ok(Next::Wait(Duration::from_secs(1)))));
+    }
+}
+
+#[test]
+fn nothing_is_forgotten_for_a_hub_that_is_behind_unless_it_is_wanted() {
+    let (replica, _) = ahead();
+    let before = replica.clone();
+    let options = Options {
+        retries: 0,
+        ..Options::default()
+    };
+    let mut desk = Desk::new(replica, options);
+    desk.asks();
+    desk.session.answered(Err(behind(&[(HUB, 2)])));
+    assert_eq!(desk.next(), (Vec::new(), Err(SessionError::NotYet)));
+    assert_eq!(desk.replica, before);
 }
 
 #[test]

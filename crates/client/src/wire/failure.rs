@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use inbetweenies_core::clock::Clock;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::value::{Budget, Map, Value, decode_msgpack};
+use inbetweenies_core::wire::clock_from_wire;
 
 use super::reply::ANSWER_ELEMENTS_MAX;
 
@@ -28,6 +30,8 @@ pub struct Refusal {
     pub detail: String,
     /// After how long another try makes sense.
     pub retry_after: Option<Duration>,
+    /// With `not_yet`: what the client's clock names and the hub does not hold.
+    pub missing: Clock,
 }
 
 /// Why a call brought no answer. Every call may be repeated.
@@ -88,11 +92,11 @@ impl Refusal {
     /// Reads a problem document in MessagePack; what is no such thing is told by its status alone.
     pub fn decode(status: u16, body: &[u8], limits: &Limits) -> Refusal {
         let budget = Budget::new(limits.depth_max, ANSWER_ELEMENTS_MAX);
-        Refusal::read(status, decode_msgpack(body, &budget).ok())
+        Refusal::read(status, decode_msgpack(body, &budget).ok(), limits)
     }
 
     /// Reads a decoded problem document; what is no such thing is told by its status alone.
-    pub fn read(status: u16, document: Option<Value>) -> Refusal {
+    pub fn read(status: u16, document: Option<Value>, limits: &Limits) -> Refusal {
         let mut map = match document {
             Some(Value::Map(map)) => map,
             _ => Map::new(),
@@ -103,6 +107,7 @@ impl Refusal {
         };
         let (title, code, detail) = (text("title"), text("code"), text("detail"));
         let seconds = map.get("retry_after").and_then(Value::as_int);
+        let missing = clock_from_wire(map.remove("missing"), None, limits).unwrap_or_default();
         Refusal {
             status,
             title: if title.is_empty() {
@@ -119,6 +124,7 @@ impl Refusal {
             retry_after: seconds
                 .and_then(|s| u64::try_from(s).ok())
                 .map(Duration::from_secs),
+            missing,
         }
     }
 
@@ -134,6 +140,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use inbetweenies_core::id::ReplicaId;
     use inbetweenies_core::wire::Problem;
 
     use super::*;
@@ -142,8 +149,11 @@ mod tests {
     fn a_client_reads_why_a_hub_refused() {
         let mut problem = Problem::new(409, "Not yet", "not_yet", "try again shortly");
         problem.retry_after = Some(3);
+        problem.missing = Some([(ReplicaId([1; 16]).to_string(), 7)].into());
         let body = rmp_serde::to_vec_named(&problem).unwrap();
         let refusal = Refusal::decode(409, &body, &Limits::default());
+        let mut missing = Clock::new();
+        missing.set(ReplicaId([1; 16]), 7, None);
         assert_eq!(
             refusal,
             Refusal {
@@ -152,6 +162,7 @@ mod tests {
                 code: "not_yet".to_owned(),
                 detail: "try again shortly".to_owned(),
                 retry_after: Some(Duration::from_secs(3)),
+                missing,
             }
         );
         let failure = Failure::Refused(Box::new(refusal));

@@ -37,6 +37,8 @@ pub struct Reply {
     pub more: bool,
     /// Whether the hub is behind the clock it was shown, and therefore sent no records.
     pub not_yet: bool,
+    /// With `not_yet`: what the clock names and the hub does not hold.
+    pub missing: Clock,
     /// Bytes of the body.
     pub bytes: usize,
 }
@@ -108,6 +110,8 @@ impl Reply {
     pub fn read(value: Value, bytes: usize, limits: &Limits) -> Result<Reply, Malformed> {
         let mut fields = Fields::of(value, "the answer")?;
         let (clock, checks) = (fields.any("vector_clock"), fields.any("clock_checks"));
+        let clock_of =
+            |clock, checks| clock_from_wire(clock, checks, limits).map_err(|no| Malformed(no.detail));
         let mut applied = Vec::new();
         for key in ["applied", "applied_relationships"] {
             for row in fields.list(key)? {
@@ -130,9 +134,10 @@ impl Reply {
             rejected,
             conflicts,
             reset: reset.collect::<Result<_, Malformed>>()?,
-            clock: clock_from_wire(clock, checks, limits).map_err(|problem| Malformed(problem.detail))?,
+            clock: clock_of(clock, checks)?,
             more: fields.text_if("cursor")?.is_some(),
             not_yet: fields.flag("not_yet"),
+            missing: clock_of(fields.any("missing"), None)?,
             bytes,
         })
     }

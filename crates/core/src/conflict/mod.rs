@@ -50,6 +50,7 @@ pub enum Output {
 }
 
 /// The machine.
+#[derive(Debug, Clone)]
 pub struct Conflict {
     policy: Arc<Policy>,
 }

@@ -134,7 +134,12 @@ impl Peers {
             return;
         }
         self.dialler.answered(hello.hub_id, state.dialled.as_deref());
+        let asks_for_a_home = state.up && hello.home_id.is_none();
         state.hello = Some(Box::new(hello));
+        if asks_for_a_home {
+            // It has not heard the hello in which we said ours.
+            self.say_hello(now, link, out);
+        }
         self.settle(now, link, out);
     }
 
@@ -306,7 +311,7 @@ impl Peers {
     /// Asks silent links, cuts dead ones.
     pub(super) fn keep_links(&mut self, now: Now, out: &mut Vec<Output>) {
         let keepalive = self.settings.keepalive;
-        let mut dead = Vec::new();
+        let (mut dead, mut waiting) = (Vec::new(), Vec::new());
         for (link, state) in &mut self.links {
             let silent = now.mono.saturating_sub(state.heard_at);
             if state.hello.is_none() && now.mono >= state.opened_at + HELLO_TIMEOUT {
@@ -320,14 +325,22 @@ impl Peers {
                 dead.push((*link, "replaced by a newer link of the same hub"));
             } else if state.hello.is_some() && now.mono >= state.pinged_at + keepalive {
                 state.pinged_at = now.mono;
-                out.push(Output::Send {
-                    link: *link,
-                    message: Message::Ping {
-                        nonce: 0,
-                        wall: now.wall,
-                    },
-                });
+                if state.up {
+                    out.push(Output::Send {
+                        link: *link,
+                        message: Message::Ping {
+                            nonce: 0,
+                            wall: now.wall,
+                        },
+                    });
+                } else {
+                    waiting.push(*link);
+                }
             }
+        }
+        // It stands at one end at most. What is missing may have been said and not heard.
+        for link in waiting {
+            self.say_hello(now, link, out);
         }
         for (link, why) in dead {
             self.cut(now, link, "silent", why.to_owned(), out);

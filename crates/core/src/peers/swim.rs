@@ -19,8 +19,8 @@ use crate::wire::Message;
 
 /// Bytes of one datagram at most: within an Ethernet frame, with the home's id in front.
 const DATAGRAM_MAX: usize = 1_200;
-/// How often seeds without a link are asked by datagram.
-const ANNOUNCE: Duration = Duration::from_secs(5);
+/// How often seeds without a link are asked by datagram, in periods of probing.
+const ANNOUNCE: u32 = 5;
 
 /// A hub as the detector knows it. A later generation of one address takes the place of an earlier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +188,7 @@ impl Peers {
             swim.run(now, |foca, wanted| drop(foca.handle_timer(timer, wanted)));
         }
         if swim.announce_at <= now.mono && swim.foca.num_members() == 0 && self.identity.home_id.is_some() {
-            swim.announce_at = now.mono + ANNOUNCE;
+            swim.announce_at = now.mono + ANNOUNCE * self.settings.probe_period;
             for address in self.settings.seeds.iter().filter_map(|seed| seed.parse().ok()) {
                 if Some(address) != self.settings.address {
                     let seed = Node {

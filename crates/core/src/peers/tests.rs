@@ -374,3 +374,36 @@ fn an_address_whose_hub_is_linked_already_is_left_alone() {
     }
     assert_eq!(attempts, 1, "attempts in a minute");
 }
+
+/// A hub without a home waits on a link for the hello that names one. Lost on the way, it was never said again.
+#[test]
+fn a_hub_that_has_not_heard_of_the_home_asks_again() {
+    let hellos = |out: &[Output]| {
+        let hello = |o: &&Output| {
+            matches!(
+                o,
+                Output::Send {
+                    message: Message::Hello(_),
+                    ..
+                }
+            )
+        };
+        out.iter().filter(hello).count()
+    };
+    let mut homeless = room(None);
+    step(&mut homeless, 0, vec![incoming(1), hello(1, 2, 9, None)]);
+    assert_eq!(
+        hellos(&step(&mut homeless, 10_000, vec![])),
+        1,
+        "it says again that it has none"
+    );
+    let mut at_home = room(Some(HOME));
+    let out = step(&mut at_home, 0, vec![incoming(1), hello(1, 2, 9, None)]);
+    assert_eq!(ups(&out), [1]);
+    let out = step(&mut at_home, 10_000, vec![hello(1, 2, 9, None)]);
+    assert_eq!(hellos(&out), 1, "and is told");
+    assert_eq!(
+        hellos(&step(&mut at_home, 20_000, vec![hello(1, 2, 9, Some(HOME))])),
+        0
+    );
+}

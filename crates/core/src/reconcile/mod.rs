@@ -169,11 +169,14 @@ pub struct Settings {
     pub fanout: usize,
     /// How often a clock that changed is told.
     pub interval: Duration,
+    /// How often one that did not change is told all the same, so that a lost message costs no more than this.
+    pub quiet_interval: Duration,
     /// Bytes pushed to a peer beyond what it has confirmed; above, it is left to pulls.
     pub window_bytes_max: usize,
 }
 
 /// A client's request that waits for its sets.
+#[derive(Debug, Clone)]
 struct Pending {
     request: Box<SyncRequest>,
     started: Duration,
@@ -184,6 +187,7 @@ struct Pending {
 }
 
 /// The machine.
+#[derive(Debug, Clone)]
 pub struct Reconcile {
     settings: Settings,
     /// Durable here.
@@ -305,7 +309,7 @@ impl Machine for Reconcile {
         let tell = self
             .peers
             .values()
-            .filter_map(|peer| peer.tell_at(&self.clock, self.settings.interval))
+            .filter_map(|peer| peer.tell_at(&self.clock, &self.settings))
             .min();
         let pull = self.pull.as_ref().map(|pull| pull.deadline);
         let pull = pull.filter(|_| !zoo::planted(Bug::LostPullBlocks));
@@ -314,7 +318,8 @@ impl Machine for Reconcile {
             .values()
             .filter_map(|peer| peer.wakes(&self.clock))
             .min();
-        [tell, pull, retry].into_iter().flatten().min()
+        let trace = self.traces.values().filter_map(|trace| trace.deadline).min();
+        [tell, pull, retry, trace].into_iter().flatten().min()
     }
 
     fn gauges(&self) -> Vec<Gauge> {

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Output, Reconcile};
+use super::{Output, Reconcile, Settings};
 use crate::clock::Clock;
 use crate::entry::Bundle;
 use crate::id::ReplicaId;
-use crate::limits::{PULL_TIMEOUT, QUIET_CLOCK_INTERVAL};
+use crate::limits::PULL_TIMEOUT;
 use crate::machine::Link;
 use crate::reconcile::page::{Filter, page};
 use crate::store::{Snapshot, StoreError};
@@ -22,6 +22,7 @@ const TELL_MIN: Duration = Duration::from_millis(20);
 /// A peer whose page brought nothing is not asked again before this.
 const STALL: Duration = Duration::from_secs(2);
 
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// What it holds, as far as it said or as its own messages show.
     pub clock: Clock,
@@ -60,11 +61,11 @@ impl Peer {
     }
 
     /// When it is to be told our clock: soon in a hurry, at the interval if the clock changed, else only now and then.
-    pub fn tell_at(&self, clock: &Clock, interval: Duration) -> Option<Duration> {
+    pub fn tell_at(&self, clock: &Clock, settings: &Settings) -> Option<Duration> {
         let after = match (self.hurry, self.told == *clock) {
             (true, _) => TELL_MIN,
-            (false, false) => interval,
-            (false, true) => QUIET_CLOCK_INTERVAL,
+            (false, false) => settings.interval,
+            (false, true) => settings.quiet_interval,
         };
         Some(self.told_at + after)
     }
@@ -76,6 +77,7 @@ impl Peer {
 }
 
 /// A page asked for.
+#[derive(Debug, Clone)]
 pub(super) struct Pull {
     pub link: Link,
     pub round: u64,
@@ -447,9 +449,11 @@ impl Reconcile {
             }
             self.turn = self.turn.wrapping_add(1);
         }
+        self.traces
+            .retain(|_, trace| *trace.deadline.get_or_insert(now.mono + PULL_TIMEOUT) > now.mono);
         for (link, peer) in &mut self.peers {
             let due = peer
-                .tell_at(&self.clock, self.settings.interval)
+                .tell_at(&self.clock, &self.settings)
                 .is_some_and(|at| at <= now.mono);
             if due {
                 peer.told = self.clock.clone();

@@ -27,6 +27,7 @@ fn room() -> Reconcile {
         limits: Limits::default(),
         fanout: 1,
         interval: Duration::from_secs(1),
+        quiet_interval: Duration::from_secs(30),
         window_bytes_max: 4_096,
     };
     Reconcile::new(settings, &identity(), Clock::new())

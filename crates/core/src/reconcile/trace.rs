@@ -1,6 +1,7 @@
 //! Where two branches of one replica part: found by comparing their chains' hashes, from the end backwards.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Output, Reconcile};
 use crate::clock::{Clock, Point};
@@ -17,11 +18,14 @@ use crate::zoo::{self, Bug};
 const LINKS_MAX: usize = 256;
 
 /// One search under way.
+#[derive(Debug, Clone)]
 pub(super) struct Trace {
     /// What was asked for.
     above: u64,
     /// How far back the next question goes, if the two still differ there.
     step: u64,
+    /// When the answer counts as lost; set by the tick that ends the step. The next clock of the peer asks again.
+    pub deadline: Option<Duration>,
 }
 
 impl Reconcile {
@@ -71,7 +75,14 @@ impl Reconcile {
             return;
         }
         let above = self.clock.sequence(&replica).saturating_sub(1);
-        self.traces.insert((link, replica), Trace { above, step: 16 });
+        self.traces.insert(
+            (link, replica),
+            Trace {
+                above,
+                step: 16,
+                deadline: None,
+            },
+        );
         out.push(Output::Send {
             link,
             message: Message::Trace { replica, above },
@@ -112,6 +123,7 @@ impl Reconcile {
                     above: trace.above,
                 },
             });
+            trace.deadline = None;
             self.traces.insert((link, replica), trace);
             return Ok(());
         }
@@ -135,6 +147,7 @@ impl Reconcile {
         }
         if links.len() == LINKS_MAX {
             trace.above = common;
+            trace.deadline = None;
             out.push(Output::Send {
                 link,
                 message: Message::Trace {

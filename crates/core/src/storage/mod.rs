@@ -193,6 +193,7 @@ pub enum Event {
 }
 
 /// The machine.
+#[derive(Debug, Clone)]
 pub struct Storage {
     settings: Settings,
     state: State,

@@ -32,6 +32,7 @@ pub struct Settings {
     pub seed: [u64; 2],
 }
 
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub meta: MetaRow,
     pub clock: Clock,

@@ -190,6 +190,7 @@ impl World {
                 limits: self.limits.clone(),
                 fanout: 4,
                 interval: Duration::from_secs(1),
+                quiet_interval: Duration::from_secs(30),
                 window_bytes_max: 8 << 20,
             },
             &identity,

@@ -119,7 +119,18 @@ fn a_client_reads_what_a_hub_writes() {
         (second.stamp.order_time, second.stamp.resolved.len()),
         (Micros(12), 1)
     );
-    assert!(reply.more && !reply.not_yet);
+    assert!(reply.more && !reply.not_yet && reply.missing.is_empty());
+}
+
+#[test]
+fn a_client_reads_what_a_hub_that_is_behind_lacks() {
+    let mut response = SyncResponse::new(SyncType::Delta, Micros(0));
+    response.not_yet = true;
+    response.missing.insert(ReplicaId([3; 16]).to_string(), 9);
+    let reply = Reply::read(through(&response), 0, &Limits::default()).unwrap();
+    let mut missing = Clock::new();
+    missing.set(ReplicaId([3; 16]), 9, None);
+    assert_eq!((reply.not_yet, reply.missing), (true, missing));
 }
 
 #[test]
