@@ -256,25 +256,37 @@ fn draw_events(rng: &mut Rng, plan: &Plan, crowd: bool, slower: u32) -> Vec<Even
         events.extend(what.map(|what| Event { number, at, what }));
     }
     if faults.contains(&STOP) && faults.contains(&RESTORE) {
-        cold_copies(rng, &mut events, lasts);
+        cold_copies(rng, &mut events, hubs, lasts);
     }
     events.sort_by_key(|event| (event.at, event.number));
     events
 }
 
-/// Some hubs that stop in order are copied while they are off, and the copy is put back later, marks and all: only then
-/// do two branches of one log go on with the same sequence.
-fn cold_copies(rng: &mut Rng, events: &mut Vec<Event>, lasts: u64) {
+/// Some hubs that stop in order are copied while they are off, and the copy is put back later, marks and all, and pushed
+/// to before it meets another hub: only then do two branches of one log go on with the same sequences.
+fn cold_copies(rng: &mut Rng, events: &mut Vec<Event>, hubs: usize, lasts: u64) {
     let stops = events.iter().filter_map(|event| match event.what {
         Do::Stop { hub, .. } => Some((hub, event.at)),
         _ => None,
     });
     let mut more = Vec::new();
     for (hub, at) in stops {
-        if one_in(rng, 2) {
-            more.push((at + Duration::from_millis(150), Do::Backup { hub }));
-            let with_marks = true;
-            more.push((at + millis(rng, 8_000, 40_000), Do::Restore { hub, with_marks }));
+        if !one_in(rng, 2) {
+            continue;
+        }
+        more.push((at + Duration::from_millis(150), Do::Backup { hub }));
+        let back = at + millis(rng, 8_000, 40_000);
+        let with_marks = true;
+        more.push((back, Do::Restore { hub, with_marks }));
+        let alone = Do::Cut {
+            from: vec![Lane::Hub(hub)],
+            to: (0..hubs).filter(|to| *to != hub).map(Lane::Hub).collect(),
+            one_way: false,
+            lasts: millis(rng, 5_000, 15_000),
+        };
+        more.push((back, alone));
+        for _ in 0..rng.below(6) {
+            more.push((back + millis(rng, 3_100, 9_000), Do::Push { hub }));
         }
     }
     let number = events.len() as u64 + 1_000;

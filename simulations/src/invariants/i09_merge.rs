@@ -176,7 +176,7 @@ fn fields(record: &Record) -> Fields {
 
 fn spread(path: &[String], map: &Map, fields: &mut Fields) {
     for (key, value) in map {
-        let path = [path, &[key.clone()]].concat();
+        let path = [path, std::slice::from_ref(key)].concat();
         match value {
             Value::Map(inner) if !inner.is_empty() => spread(&path, inner, fields),
             _ => drop(fields.insert(path, value.clone())),

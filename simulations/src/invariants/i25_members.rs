@@ -1,7 +1,10 @@
 //! I25: hubs that come, go and come back leave no false conflicts and no ghosts in clocks.
 
+use std::collections::BTreeMap;
+
 use super::rows::{by_id, hubs};
 use super::{Invariant, Violation, at};
+use crate::plan::Lane;
 use crate::watch::{Oracle, Seen, is_hubs_own};
 use crate::world::World;
 use inbetweenies_core::conflict::read;
@@ -15,12 +18,21 @@ impl Invariant for Members {
     }
 
     fn promise(&self) -> &'static str {
-        "who belongs to the home is no conflict, and clocks have no entry that no hub's life accounts for"
+        "who belongs to the home is no conflict, each running hub has a name of its own, and clocks have no entry that no hub's life accounts for"
     }
 
     fn saw(&mut self, world: &World, oracle: &Oracle, seen: &Seen<'_>) -> Result<(), Violation> {
         let Seen::End = seen else { return Ok(()) };
+        let mut names = BTreeMap::new();
         for hub in hubs(world) {
+            let name = world.hubs[hub]
+                .process
+                .as_ref()
+                .map(|process| process.identity.hub_id);
+            if let Some(other) = name.and_then(|name| names.insert(name, hub)) {
+                let other = world.name_of(Lane::Hub(other));
+                return at(hub, format!("goes by one name with {other}, and both run"));
+            }
             let disk = world.hubs[hub].disk.image().snapshot();
             let Some(process) = &world.hubs[hub].process else {
                 continue;

@@ -407,7 +407,7 @@ impl Oracle {
 
     fn refuse(&mut self, set: &AskedSet) {
         for (digest, id, _) in set {
-            if !self.acked.contains_key(digest) && !self.unknown.contains(digest) {
+            if !self.was_acked(digest) && !self.unknown.contains(digest) {
                 self.refused.insert(*digest, id.clone());
             }
         }

@@ -24,6 +24,7 @@ use crate::machine::{Identity, Link, Machine, Member};
 use crate::store::{Snapshot, StoreError};
 use crate::time::Now;
 use crate::wire::Message;
+use crate::zoo::{self, Bug};
 
 /// What peers is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -249,7 +250,7 @@ impl Peers {
                 let hello = state.and_then(|state| state.hello.as_ref());
                 let of_our_home =
                     hello.is_some_and(|h| h.home_id.is_some() && h.home_id == self.identity.home_id);
-                if code == "twin" && of_our_home {
+                if code == "twin" && of_our_home && !zoo::planted(Bug::TwinIgnored) {
                     let of = state.map_or(self.identity.hub_id, |state| state.opened_as);
                     out.push(Output::Twin { of });
                 } else if code == "other_home" {
