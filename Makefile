@@ -3,14 +3,17 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help mesh build test bench deny setup clean-rocksdb
+.PHONY: help mesh simulate zoo build test bench deny setup clean-rocksdb
 
 # In CI a Cargo.lock that does not fit Cargo.toml is an error, not something to mend on the way.
 LOCKED := $(if $(CI),--locked)
 
 ## make mesh           build, then run a mesh of hubs on this machine, filled with the sample home; Ctrl-C stops it;
 ##                     more options: make mesh MESH_ARGS="--hubs 5"
-## make test           every check: format, lints, licences, tests
+## make simulate       two thousand simulated homes with every fault; needs no RocksDB, so no long first build;
+##                     longer: make simulate SIMULATE_ARGS="swarm --budget 60m"
+## make zoo            hunt every planted bug with the simulator: some ten minutes
+## make test           every check: format, lints, licences, tests, the simulator's
 ## make build          build the release binary
 ## make bench          run the benchmarks
 ## make deny           check licences and duplicate crates with cargo-deny, where that is installed
@@ -26,6 +29,13 @@ mesh:
 	cargo build --release $(LOCKED)
 	exec cargo run --quiet --release $(LOCKED) --bin inbetweenies -- mesh --home demo/sample-home $(MESH_ARGS)
 
+simulate:
+	cargo run --quiet --profile simulation -p inbetweenies-simulations $(LOCKED) -- $(or $(SIMULATE_ARGS),swarm)
+
+zoo:
+	cargo test --profile simulation -p inbetweenies-simulations --features zoo --test zoo $(LOCKED) -- \
+		--include-ignored --nocapture --test-threads 1
+
 build:
 	@. scripts/setup.sh
 	cargo build --release $(LOCKED)
@@ -39,6 +49,8 @@ test:
 	step cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	step scripts/licences.sh $(LOCKED)
 	step cargo test --workspace --doc --no-fail-fast $(LOCKED)
+	step scripts/simulate.sh $(LOCKED)
+	step cargo test --profile simulation -p inbetweenies-simulations --features zoo --test zoo $(LOCKED)
 	command -v cargo-deny >/dev/null || echo "skipped: cargo deny (duplicate crates): not installed; licences are checked without it"
 	[ -z "$$failed" ] || printf 'FAILED so far:\n%s' "$$failed"
 	if command -v cargo-nextest >/dev/null; then

@@ -68,6 +68,17 @@ pub struct Simulate {
     /// Writes seed and hash of every run, to hold two builds against each other
     #[arg(long, value_name = "FILE")]
     pub hashes: Option<PathBuf>,
+    /// Plants a bug of the zoo in what is told, drawn or shrunk
+    #[cfg(feature = "zoo")]
+    #[arg(long, value_name = "BUG", value_parser = bug)]
+    pub plant: Option<inbetweenies_core::zoo::Bug>,
+}
+
+#[cfg(feature = "zoo")]
+fn bug(name: &str) -> Result<inbetweenies_core::zoo::Bug, String> {
+    use inbetweenies_core::zoo::Bug;
+    let names: Vec<&str> = Bug::ALL.iter().map(|bug| bug.name()).collect();
+    Bug::named(name).ok_or_else(|| format!("no such bug; there are {}", names.join(", ")))
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -115,6 +126,8 @@ impl Simulate {
     /// Does it; returns the exit code.
     pub fn run(&self) -> u8 {
         run::catch_panics();
+        #[cfg(feature = "zoo")]
+        inbetweenies_core::zoo::plant(self.plant);
         match self.go() {
             Ok(code) => code,
             Err(Bad(why)) => {

@@ -14,6 +14,7 @@
 //! | [`run`] · [`campaign`] | one plan to its end · many seeds on several threads |
 //! | [`recording`] · [`story`] · [`draw`] | what happened as data · in words · in pictures |
 //! | [`shrink`] · [`compare`] | the smallest plan that breaks the same promise · figures beside a saved baseline |
+//! | `zoo` (with the feature) | bugs planted in the core, hunted: they test the tests |
 //! | [`command`] | `inbetweenies simulate` |
 
 pub mod campaign;

@@ -5,7 +5,9 @@
 #![cfg(feature = "zoo")]
 
 use inbetweenies_core::zoo::Bug;
-use inbetweenies_simulations::{run, zoo};
+use std::time::{Duration, Instant};
+
+use inbetweenies_simulations::{run, scenario, shrink, story, swarm, zoo};
 
 /// These show in nearly every run; the others need faults that most runs do not have.
 const PLAIN: [Bug; 16] = [
@@ -43,6 +45,42 @@ fn plain_bugs_are_caught_within_a_few_seeds() {
     run::catch_panics();
     for bug in PLAIN {
         assert!(zoo::hunt(bug, 20, jobs()).is_some(), "{} got away", bug.name());
+    }
+}
+
+/// A failing seed of each of some planted bugs, shrunk to what a person can read.
+#[test]
+fn a_failing_seed_is_shrunk_to_a_short_story() {
+    run::catch_panics();
+    for bug in [
+        Bug::AckBeforeSync,
+        Bug::TombstoneDropped,
+        Bug::TwoWayMerge,
+        Bug::HalfSetLogged,
+    ] {
+        let found = zoo::hunt(bug, 40, jobs()).unwrap_or_else(|| panic!("{} got away", bug.name()));
+        inbetweenies_core::zoo::plant(Some(bug));
+        let begin = Instant::now();
+        let shrunk = shrink::shrink(&swarm::plan(found.seed), Duration::from_secs(60));
+        let shrunk = shrunk.unwrap_or_else(|| panic!("seed {} is green", found.seed));
+        let report = run::run(&std::sync::Arc::new(shrunk.plan.clone()), true);
+        inbetweenies_core::zoo::plant(None);
+        println!(
+            "{}: {} events, {} hubs, {} clients after {:?} and {} runs\n{}",
+            bug.name(),
+            shrunk.plan.events.len(),
+            shrunk.plan.hubs.len(),
+            shrunk.plan.clients.len(),
+            begin.elapsed(),
+            shrunk.tried,
+            story::tell(&shrunk.plan, &report, "")
+        );
+        assert!(
+            shrunk.plan.events.len() <= 12 && shrunk.plan.hubs.len() <= 3,
+            "{}",
+            scenario::write(&shrunk.plan)
+        );
+        assert_eq!(report.broken.map(|broken| broken.promise), Some(shrunk.promise));
     }
 }
 
