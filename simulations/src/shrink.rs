@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::plan::{Do, Lane, Line, Plan, Tuning};
+use crate::plan::{Do, HubPlan, Lane, Line, Plan, Tuning};
 use crate::run;
 
 /// What shrinking came to.
@@ -58,6 +58,23 @@ pub fn shrink(plan: &Plan, budget: Duration) -> Option<Shrunk> {
     })
 }
 
+/// Whether news can get from every hub to every other, and each hub to one that it knows: else a plan breaks I2 for a
+/// reason of its own.
+fn can_become_equal(plan: &Plan) -> bool {
+    let sees = |a: usize, b: usize| !plan.walls.contains(&(a, b)) && !plan.walls.contains(&(b, a));
+    let mut reached = vec![false; plan.hubs.len()];
+    let mut front = vec![0];
+    while let Some(at) = front.pop() {
+        if let Some(here) = reached.get_mut(at)
+            && !std::mem::replace(here, true)
+        {
+            front.extend((0..plan.hubs.len()).filter(|other| sees(at, *other)));
+        }
+    }
+    let knows = |(at, hub): (usize, &HubPlan)| at == 0 || hub.seeds.iter().any(|seed| sees(at, *seed));
+    !reached.is_empty() && reached.iter().all(|reached| *reached) && plan.hubs.iter().enumerate().all(knows)
+}
+
 fn size(plan: &Plan) -> (usize, usize, usize, Duration, usize) {
     let odd = usize::from(plan.line != Line::default())
         + usize::from(plan.tuning != Tuning::default())
@@ -89,7 +106,7 @@ impl Shrinker {
 
     /// Keeps a plan that still breaks the promise.
     fn keep(&mut self, plan: Plan) -> bool {
-        if self.is_late() || plan.hubs.is_empty() {
+        if self.is_late() || !can_become_equal(&plan) {
             return false;
         }
         self.tried += 1;

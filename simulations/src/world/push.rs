@@ -17,6 +17,7 @@ use inbetweenies_core::wire::SyncType;
 
 use super::{World, clock::START};
 use crate::chance::Stream;
+use crate::plan::Lane;
 use crate::watch::Seen;
 
 /// What scripts write about. The first are shared with what people edit.
@@ -52,6 +53,22 @@ impl World {
             count: 0,
         }
         .sets();
+        let things: std::collections::BTreeSet<&str> = sets
+            .iter()
+            .flatten()
+            .map(|sealed| sealed.record.id.as_str())
+            .collect();
+        let things = things.into_iter().collect::<Vec<_>>().join(", ");
+        let also = other.map_or_else(String::new, |other| {
+            format!(" and then to {}", self.hubs[other].name)
+        });
+        self.saw(&Seen::Action {
+            lane: Lane::Hub(hub),
+            text: &format!(
+                "is pushed {} change sets about {things} by a script{also}",
+                sets.len()
+            ),
+        });
         for set in &sets {
             self.saw(&Seen::Issued {
                 client: None,
