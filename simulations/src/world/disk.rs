@@ -387,10 +387,10 @@ mod tests {
     fn a_damaged_row_is_never_read() {
         let mut disk = Disk::default();
         disk.commit(Duration::ZERO, &commit(1)).unwrap();
-        while !disk.is_damaged() {
-            disk.damage(&mut Rng::new(3, 0));
-            disk.damage(&mut Rng::new(4, 0));
-        }
+        assert!(
+            (0..64).any(|seed| disk.damage(&mut Rng::new(seed, 0))),
+            "one of the two tables has a row"
+        );
         let reader = disk.reader();
         assert!(reader.get(Family::Log, b"b").is_err());
         assert!(reader.scan(Family::Log, &[], None, &mut |_, _| true).is_err());
