@@ -45,6 +45,14 @@ impl Call {
     fn lane(&self) -> Option<Lane> {
         self.client.map(Lane::Client)
     }
+
+    /// The answer as a client reads it.
+    pub(super) fn reply(self) -> Option<Result<Reply, Failure>> {
+        Some(match self.answer? {
+            Ok(bytes) => Reply::decode(&bytes, &Limits::default()).map_err(Failure::from),
+            Err(failure) => Err(failure),
+        })
+    }
 }
 
 impl World {
@@ -180,8 +188,7 @@ impl World {
         let (hub, lane, client) = (call.hub, call.lane(), call.client);
         call.answer = Some(answer);
         let Some(lane) = lane else {
-            self.calls.remove(&id);
-            return;
+            return self.told(id);
         };
         let lost = self.net.held_up(Lane::Hub(hub), lane);
         let stream = Stream::Client(client.unwrap_or(0) as u64);
@@ -208,12 +215,7 @@ impl World {
         let Some(call) = self.calls.remove(&id) else {
             return;
         };
-        let answer = match call.answer {
-            Some(Ok(bytes)) => Reply::decode(&bytes, &Limits::default()).map_err(Failure::from),
-            Some(Err(failure)) => Err(failure),
-            None => return,
-        };
-        if let Some(client) = call.client {
+        if let (Some(client), Some(answer)) = (call.client, call.reply()) {
             self.heard(client, id, answer);
         }
     }

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod disk;
 mod door;
+mod driven;
 mod faults;
 mod hub;
 mod line;
@@ -34,6 +35,7 @@ pub use door::{Call, CallId, PATIENCE};
 pub use hub::{Hub, Process, Room, address, manifest};
 pub use network::{ConnId, Network};
 pub use phases::Outcome;
+pub use push::request;
 pub use steps::storage_settings;
 
 use network::Parcel;
@@ -176,6 +178,8 @@ pub struct World {
     queue: BTreeMap<(Duration, u64), Due>,
     posted: u64,
     calls_made: CallId,
+    /// What whoever drives the world by hand waits for.
+    asked: Option<driven::Asked>,
     /// What scripts have pushed.
     made: push::Made,
     chance: Chance,
@@ -204,6 +208,7 @@ impl World {
             queue: BTreeMap::new(),
             posted: 0,
             calls_made: 0,
+            asked: None,
             made: push::Made::new(),
             chance: Chance::new(plan.seed),
             watch: Some(Box::new(watch)),

@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    fn go_on(&mut self, until: Duration) {
+    pub(super) fn go_on(&mut self, until: Duration) {
         while !self.is_broken() && self.step(until) {}
         if !self.is_broken() {
             self.now = self.now.max(until);

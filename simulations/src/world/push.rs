@@ -69,26 +69,36 @@ impl World {
                 sets.len()
             ),
         });
-        for set in &sets {
+        self.issued(&sets);
+        let body = request(sets);
+        for hub in [Some(hub), other].into_iter().flatten() {
+            self.call(None, hub, body.clone());
+        }
+    }
+
+    /// Tells who watches that a script made these sets.
+    pub(super) fn issued(&mut self, sets: &[Vec<Arc<Sealed>>]) {
+        for set in sets {
             self.saw(&Seen::Issued {
                 client: None,
                 records: set,
             });
         }
-        let clock = Clock::new();
-        let exchange = Exchange {
-            device_id: "script",
-            user_id: "script",
-            sync_type: SyncType::Delta,
-            clock: &clock,
-            sets,
-            heads_only: false,
-        };
-        let body = exchange.encode();
-        for hub in [Some(hub), other].into_iter().flatten() {
-            self.call(None, hub, body.clone());
-        }
     }
+}
+
+/// The body with which a script pushes sets, and asks for all that a hub holds.
+pub fn request(sets: Vec<Vec<Arc<Sealed>>>) -> Vec<u8> {
+    let clock = Clock::new();
+    let exchange = Exchange {
+        device_id: "script",
+        user_id: "script",
+        sync_type: SyncType::Delta,
+        clock: &clock,
+        sets,
+        heads_only: false,
+    };
+    exchange.encode()
 }
 
 impl Script<'_> {
