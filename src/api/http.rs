@@ -112,10 +112,21 @@ impl Hub {
     /// Every version of an entity, newest first; None if the hub knows nothing of it.
     pub async fn history(&self, id: &str) -> Result<Option<Vec<VersionRow>>, ApiError> {
         let path = format!("/api/v2/entities/{}/history", escaped(id));
-        match self.get(&path).await {
-            Ok(answer) => self.read(VersionRow::read_all(answer)).map(Some),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(error),
+        let (mut versions, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = with_query(&path, &[("limit", Some("1000")), ("cursor", cursor.as_deref())]);
+            match self.get(&page).await {
+                Ok(answer) => {
+                    let (rows, next) = self.read(VersionRow::read_page(answer))?;
+                    versions.extend(rows);
+                    match next {
+                        Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                        _ => return Ok(Some(versions)),
+                    }
+                }
+                Err(error) if is_not_found(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -149,23 +149,23 @@ impl held::Home for Simulated {
         let policy = &hub.process.as_ref().expect("a hub that runs").policy;
         let store = &hub.disk.reader();
         match question {
-            Question::One(id, entity) => match good(read::one(store, policy, id, *entity)) {
+            Question::One(id, entity) => match good(read::one(store, policy, id, *entity, None)) {
                 Some(shown) if shown.is_deleted() => (410, body(&shown)),
                 Some(shown) => (200, body(&shown)),
                 None => (404, Json::Null),
             },
             Question::History(id, entity) => {
-                let rows = good(read::history(store, policy, id));
-                let of_kind =
-                    |rows: &Vec<read::VersionRow>| rows.iter().any(|row| row.entity.is_some() == *entity);
-                match rows.filter(of_kind) {
-                    Some(rows) => (200, json!({"versions": body(&rows), "cursor": null})),
+                match good(read::history(store, policy, id, *entity, None, None, LIST)) {
+                    Some(page) => (200, body(&page)),
                     None => (404, Json::Null),
                 }
             }
-            Question::Entities => (200, body(&good(read::entities(store, policy, None, None, LIST)))),
+            Question::Entities => (
+                200,
+                body(&good(read::entities(store, policy, None, None, None, LIST))),
+            ),
             Question::Relationships => {
-                let page = read::relationships(store, policy, None, None, None, LIST);
+                let page = read::relationships(store, policy, None, None, None, None, LIST);
                 (200, body(&good(page)))
             }
             Question::Conflicts => {

@@ -54,6 +54,8 @@ impl Held {
             order_time: own.order_time,
             edges: edges.into_iter().collect(),
             late: late.into_iter().collect(),
+            below: false,
+            forgotten: false,
         }
     }
 

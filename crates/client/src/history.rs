@@ -1,12 +1,10 @@
 //! The versions of one id on this device.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Dot, Id};
 use inbetweenies_core::time::Micros;
-use inbetweenies_core::view::{Policy, by_rank, overruled, view};
+use inbetweenies_core::view::{Branch, Policy, Tree, tree};
 
 use crate::replica::Replica;
 
@@ -19,7 +17,7 @@ pub struct VersionLine {
     pub parents: Vec<String>,
     /// Versions that replace it.
     pub children: Vec<String>,
-    /// `head`, `lost` (a head of which readers do not see all that it wrote) or `superseded`, as hubs say.
+    /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`, as hubs say.
     pub state: &'static str,
     /// Where it was accepted; empty while it is pending.
     pub accepted: Vec<Stamped>,
@@ -37,52 +35,49 @@ pub struct Stamped {
 }
 
 impl Replica {
+    /// The versions of an id as a tree, now or at an instant; None if nothing is known of it. O(versions).
+    pub fn tree(&self, id: &Id, policy: &Policy, at: Option<Micros>) -> Option<Tree> {
+        match at {
+            None => tree(&self.graph(id), policy),
+            Some(at) => tree(&self.graph(id).until(at), policy.at(at)),
+        }
+    }
+
     /// Every version of an id, newest first; empty if nothing is known of it. O(versions).
     pub fn history(&self, id: &Id, policy: &Policy) -> Vec<VersionLine> {
-        let graph = self.graph(id);
-        let Some(view) = view(&graph, policy) else {
+        let Some(tree) = self.tree(id, policy, None) else {
             return Vec::new();
         };
-        let heads: BTreeSet<Digest> = graph.heads().iter().map(|head| head.sealed.digest).collect();
-        let mut children: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
-        for node in graph.nodes() {
-            for parent in graph.parents(&node.sealed.digest) {
-                children
-                    .entry(*parent)
-                    .or_default()
-                    .push(node.sealed.record.version.to_string());
-            }
-        }
-        let version = |digest: &Digest| {
-            graph
-                .node(digest)
-                .map(|node| node.sealed.record.version.to_string())
-        };
-        let mut nodes: Vec<_> = graph.nodes().collect();
-        nodes.sort_by(|a, b| by_rank(b, a));
-        let line = |node: &&inbetweenies_core::view::Node| {
-            let digest = node.sealed.digest;
-            let lost = view.conflict && overruled(&graph, &view.record, &digest);
-            let held = self.versions(id).find(|held| held.sealed.digest == digest);
-            let stamps = held.into_iter().flat_map(|held| &held.stamps);
+        let names: std::collections::BTreeMap<Digest, String> = tree
+            .branches
+            .iter()
+            .map(|branch| &branch.node.sealed)
+            .map(|sealed| (sealed.digest, sealed.record.version.to_string()))
+            .collect();
+        let named = |digests: &[Digest]| digests.iter().filter_map(|d| names.get(d).cloned()).collect();
+        let line = |branch: &Branch| {
+            let digest = branch.node.sealed.digest;
             VersionLine {
-                sealed: node.sealed.clone(),
-                parents: graph.parents(&digest).filter_map(version).collect(),
-                children: children.get(&digest).cloned().unwrap_or_default(),
-                state: match (heads.contains(&digest), lost) {
-                    (true, false) => "head",
-                    (true, true) => "lost",
-                    (false, _) => "superseded",
-                },
-                accepted: stamps
-                    .map(|(dot, stamp)| Stamped {
-                        dot: *dot,
-                        order_time: stamp.order_time,
-                    })
-                    .collect(),
+                sealed: branch.node.sealed.clone(),
+                parents: named(&branch.parents),
+                children: named(&branch.children),
+                state: branch.state.name(),
+                accepted: self.accepted(id, &digest),
                 pending: self.is_pending(&digest),
             }
         };
-        nodes.iter().map(line).collect()
+        tree.branches.iter().map(line).collect()
+    }
+
+    /// Where a version was accepted; empty while it is pending.
+    pub fn accepted(&self, id: &Id, digest: &Digest) -> Vec<Stamped> {
+        let held = self.held(id, digest);
+        let stamps = held.into_iter().flat_map(|held| &held.stamps);
+        stamps
+            .map(|(dot, stamp)| Stamped {
+                dot: *dot,
+                order_time: stamp.order_time,
+            })
+            .collect()
     }
 }

@@ -299,6 +299,11 @@ impl Replica {
         self.ids.get(id).into_iter().flat_map(BTreeMap::values)
     }
 
+    /// One version of an id.
+    pub fn held(&self, id: &Id, digest: &Digest) -> Option<&Held> {
+        self.ids.get(id)?.get(digest)
+    }
+
     /// Every record held.
     pub fn all(&self) -> impl Iterator<Item = &Held> {
         self.ids.values().flat_map(BTreeMap::values)

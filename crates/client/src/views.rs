@@ -1,9 +1,9 @@
 //! Reading a replica: the views that a hub with the same records would show, with this device's pending edits in them.
 
-use inbetweenies_core::domain::{Manifest, POLICY_ID, is_reserved};
+use inbetweenies_core::domain::{POLICY_ID, is_reserved};
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
-use inbetweenies_core::view::{Graph, Policy, View, by_rank, view};
+use inbetweenies_core::view::{Graph, Policy, View, view};
 use inbetweenies_core::zoo::{self, Bug};
 
 use crate::held::Held;
@@ -50,14 +50,7 @@ impl Replica {
     /// The home's own rules, once they have come.
     pub fn own_policy(&self) -> Option<Policy> {
         let id = Id::new(POLICY_ID).ok()?;
-        let graph = self.graph(&id);
-        let newest = graph.heads().into_iter().max_by(|a, b| by_rank(a, b))?;
-        let manifest =
-            Manifest::from_content(&newest.sealed.record.content).unwrap_or_else(|_| Manifest::unreadable());
-        Some(Policy {
-            manifest,
-            short: newest.sealed.digest.short(),
-        })
+        Policy::of(&self.graph(&id))
     }
 
     /// The versions of one id and how they follow each other.

@@ -2,7 +2,11 @@
 //!
 //! Invariant: the engine knows no house; a manifest is checked at the door and never between hubs.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use rules::{CONTENT, ENVELOPE, EXTRA, Path, Rule, Rules};
 
 use crate::id::Id;
 use crate::limits::WORD_BYTES_MAX;
@@ -35,6 +39,8 @@ pub enum Strategy {
     LastWriteWins,
     /// The newest record, marked provisional until a person answers.
     Manual,
+    /// Field by field, with declared rules for some of them.
+    Custom,
 }
 
 impl Strategy {
@@ -44,14 +50,30 @@ impl Strategy {
             Strategy::Merge => "merge",
             Strategy::LastWriteWins => "last_write_wins",
             Strategy::Manual => "manual",
+            Strategy::Custom => "custom",
         }
     }
 
-    fn parse(name: &str) -> Option<Strategy> {
-        [Strategy::Merge, Strategy::LastWriteWins, Strategy::Manual]
-            .into_iter()
-            .find(|s| s.name() == name)
+    /// The strategy of a name.
+    pub fn parse(name: &str) -> Option<Strategy> {
+        [
+            Strategy::Merge,
+            Strategy::LastWriteWins,
+            Strategy::Manual,
+            Strategy::Custom,
+        ]
+        .into_iter()
+        .find(|s| s.name() == name)
     }
+}
+
+/// How conflicts of one type are decided.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// Under [`Strategy::Custom`]: the rules, by field.
+    pub rules: Rules,
 }
 
 /// The ends that a relationship type allows; None for any type.
@@ -63,6 +85,8 @@ pub struct EdgeRule {
     pub to: Option<BTreeSet<String>>,
     /// Whether a thing has at most one (its id is derived).
     pub single: bool,
+    /// Whether what it starts from is *in* what it ends at: what is put back with a room.
+    pub containment: bool,
 }
 
 /// A checked manifest.
@@ -72,10 +96,10 @@ pub struct Manifest {
     pub name: String,
     /// The version of the rules' semantics; a hub that does not know it serves marked last-write views.
     pub semantics: i64,
-    entities: BTreeMap<String, Strategy>,
-    relationships: BTreeMap<String, EdgeRule>,
+    entities: BTreeMap<String, Decision>,
+    relationships: BTreeMap<String, (EdgeRule, Decision)>,
     sources: BTreeSet<String>,
-    default: Strategy,
+    default: Decision,
 }
 
 impl Default for Manifest {
@@ -87,7 +111,7 @@ impl Default for Manifest {
             entities: BTreeMap::new(),
             relationships: BTreeMap::new(),
             sources: BTreeSet::new(),
-            default: Strategy::default(),
+            default: Decision::default(),
         }
     }
 }
@@ -128,31 +152,36 @@ impl Manifest {
             Some(value) => words(value, "domain.source_types")?,
         };
         let default = match section("conflict").and_then(|map| map.get("default")) {
-            None => Strategy::default(),
-            Some(value) => strategy(value, "conflict.default")?,
+            None => Decision::default(),
+            Some(value) => Decision {
+                strategy: strategy(value, "conflict.default")?,
+                rules: Rules::new(),
+            },
         };
         let mut entities = BTreeMap::new();
         for (entity_type, rule) in section("entity").into_iter().flatten() {
             if is_reserved(entity_type) || entity_type.len() > WORD_BYTES_MAX {
                 return bad(format!("the entity type {entity_type:?} is reserved or too long"));
             }
-            let chosen = match rule.as_map().and_then(|map| map.get("strategy")) {
-                None => default,
-                Some(value) => strategy(value, entity_type)?,
+            let Some(rule) = rule.as_map() else {
+                return bad(format!("entity.{entity_type} is no table"));
             };
-            entities.insert(entity_type.clone(), chosen);
+            let decision = decision(rule, &format!("entity.{entity_type}"), &default)?;
+            entities.insert(entity_type.clone(), decision);
         }
         let mut relationships = BTreeMap::new();
         for (relationship_type, rule) in section("relationship").into_iter().flatten() {
             let Some(rule) = rule.as_map() else {
                 return bad(format!("relationship.{relationship_type} is no table"));
             };
+            let decision = decision(rule, &format!("relationship.{relationship_type}"), &default)?;
             let rule = EdgeRule {
                 from: ends(rule.get("from"), relationship_type)?,
                 to: ends(rule.get("to"), relationship_type)?,
                 single: matches!(rule.get("single"), Some(Value::Bool(true))),
+                containment: matches!(rule.get("containment"), Some(Value::Bool(true))),
             };
-            relationships.insert(relationship_type.clone(), rule);
+            relationships.insert(relationship_type.clone(), (rule, decision));
         }
         if entities.is_empty() {
             return bad("it names no entity types: add [entity.NAME] tables");
@@ -167,18 +196,45 @@ impl Manifest {
         })
     }
 
-    /// How conflicts of this type are decided; relationships and unknown types take the default.
-    pub fn strategy(&self, entity_type: Option<&str>) -> Strategy {
-        if entity_type == Some(POLICY) {
-            return Strategy::LastWriteWins; // built in: what it says cannot decide about itself
-        }
+    /// How conflicts of this record's type are decided; unknown types take the default. O(log types).
+    pub fn decision(&self, kind: &Kind) -> &Decision {
+        static LAST_WRITE_WINS: Decision = Decision {
+            strategy: Strategy::LastWriteWins,
+            rules: Rules::new(),
+        };
+        static MANUAL: Decision = Decision {
+            strategy: Strategy::Manual,
+            rules: Rules::new(),
+        };
+        static MERGE: Decision = Decision {
+            strategy: Strategy::Merge,
+            rules: Rules::new(),
+        };
+        let known = match kind {
+            Kind::Entity { entity_type, .. } if entity_type == POLICY => {
+                return &LAST_WRITE_WINS; // built in: what it says cannot decide about itself
+            }
+            // Who belongs to the home is no matter of taste: what two hubs say of one is put together.
+            Kind::Entity { entity_type, .. } if is_reserved(entity_type) => return &MERGE,
+            Kind::Entity { entity_type, .. } => self.entities.get(entity_type),
+            Kind::Relationship {
+                relationship_type, ..
+            } => self
+                .relationships
+                .get(relationship_type)
+                .map(|(_, decision)| decision),
+        };
         if self.semantics != SEMANTICS {
-            return Strategy::Manual; // last write, marked: we do not know what the rules mean
+            return &MANUAL; // last write, marked: we do not know what the rules mean
         }
-        entity_type
-            .and_then(|name| self.entities.get(name))
-            .copied()
-            .unwrap_or(self.default)
+        known.unwrap_or(&self.default)
+    }
+
+    /// Whether what a relationship of this type starts from is in what it ends at.
+    pub fn is_containment(&self, relationship_type: &str) -> bool {
+        self.relationships
+            .get(relationship_type)
+            .is_some_and(|(rule, _)| rule.containment)
     }
 
     /// What the door checks of a client's record by itself: a pure function of record and manifest.
@@ -224,7 +280,7 @@ impl Manifest {
                     );
                     refuse("unknown_relationship_type", detail)
                 }
-                Some(rule) if rule.single && record.id != Id::single(from, relationship_type) => {
+                Some((rule, _)) if rule.single && record.id != Id::single(from, relationship_type) => {
                     let detail = format!(
                         "a thing has one {relationship_type}, whose id is {}",
                         Id::single(from, relationship_type)
@@ -243,7 +299,7 @@ impl Manifest {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<(), RecordError> {
-        let Some(rule) = self.relationships.get(relationship_type) else {
+        let Some((rule, _)) = self.relationships.get(relationship_type) else {
             return Ok(());
         };
         for (end, actual, allowed) in [("start from", from, &rule.from), ("end at", to, &rule.to)] {
@@ -268,14 +324,34 @@ impl Manifest {
     pub fn is_single(&self, relationship_type: &str) -> bool {
         self.relationships
             .get(relationship_type)
-            .is_some_and(|rule| rule.single)
+            .is_some_and(|(rule, _)| rule.single)
     }
+}
+
+fn decision(table: &Map, whose: &str, default: &Decision) -> Result<Decision, ManifestError> {
+    let chosen = match table.get("strategy") {
+        None => default.strategy,
+        Some(value) => strategy(value, whose)?,
+    };
+    let rules = match table.get("rules") {
+        None => Rules::new(),
+        Some(_) if chosen != Strategy::Custom => {
+            return bad(format!("{whose}: rules are for strategy = \"custom\" alone"));
+        }
+        Some(value) => rules::read(value, whose)?,
+    };
+    Ok(Decision {
+        strategy: chosen,
+        rules,
+    })
 }
 
 fn strategy(value: &Value, whose: &str) -> Result<Strategy, ManifestError> {
     match value.as_text().and_then(Strategy::parse) {
         Some(strategy) => Ok(strategy),
-        None => bad(format!("{whose}: a strategy is merge, last_write_wins or manual")),
+        None => bad(format!(
+            "{whose}: a strategy is merge, last_write_wins, manual or custom"
+        )),
     }
 }
 

@@ -14,6 +14,15 @@ pub const SET_PARENTS_MAX: usize = 20_000;
 /// Digests that one entry says bare names stood for: 13 MB of it, so that a set at its bounds and its entry fit a
 /// message. Names beyond are left to be resolved by whoever reads them.
 pub const RESOLVED_MAX: usize = 200_000;
+/// Rules for fields of one type.
+pub const RULES_MAX: usize = 256;
+/// Values that one rule `prefer` lists.
+pub const PREFERRED_MAX: usize = 256;
+/// Elements of the lists that one rule `union` puts together: each is a field, and is followed through the versions.
+/// With more, the rule does not fit.
+pub const UNION_ELEMENTS_MAX: usize = 1_024;
+/// Heads of one instant that are kept in a row; beyond, they are worked out from the versions.
+pub const TIMED_HEADS_MAX: usize = 16;
 /// Longest entity or relationship type, name of a user, device or source: bytes.
 pub const WORD_BYTES_MAX: usize = 128;
 /// Longest `name` of an entity: bytes.

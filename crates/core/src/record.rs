@@ -61,6 +61,10 @@ pub struct Record {
     pub extra: Map,
 }
 
+/// A field of the envelope that names the restore a record is part of: kept like any other, and no content: readers are
+/// not shown it, and it is never in conflict.
+pub const RESTORE_ID: &str = "restore_id";
+
 /// Fields of the wire that the canonical form says otherwise or not at all.
 const NEVER_STORED: [&str; 4] = ["checksum", "digest", "parent_versions", "parent_digests"];
 
@@ -97,10 +101,14 @@ impl Record {
 
     /// Whether everything but version, writer and parents is equal: heads of equal content are no conflict.
     pub fn same_content(&self, other: &Record) -> bool {
+        let extra = |record: &'_ Record| -> Vec<(String, Value)> {
+            let told = record.extra.iter().filter(|(key, _)| *key != RESTORE_ID);
+            told.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
         self.kind == other.kind
             && self.deleted == other.deleted
             && self.content == other.content
-            && self.extra == other.extra
+            && (self.extra == other.extra || extra(self) == extra(other))
     }
 
     /// Its fields by their names in the canonical form, sorted by key.

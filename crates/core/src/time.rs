@@ -100,6 +100,21 @@ pub fn edit_time(version: &str) -> Option<Micros> {
     Some(Micros(micros).min(MICROS_MAX))
 }
 
+/// An instant as people and programs write it: ISO-8601 with an offset, without one (UTC), or a date alone (its first
+/// instant in UTC). A blank in the place of a `+`, as a query string that was not escaped has it, counts as one.
+pub fn instant(text: &str) -> Option<Micros> {
+    let text = text
+        .trim()
+        .replace(' ', if text.contains('T') { "+" } else { "T" });
+    let with = |end: &str| edit_time(&format!("{text}{end}"));
+    match text.len() {
+        0..10 => None,
+        10 => with("T00:00:00Z"),
+        16 => with(":00Z"),
+        _ => edit_time(&text).or_else(|| with("Z")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +149,33 @@ mod tests {
             Micros(1_781_516_462_581_234).to_string(),
             "2026-06-15T09:41:02.581234+00:00"
         );
+    }
+
+    #[test]
+    fn instants_are_read_as_people_write_them() {
+        let noon = edit_time("2026-06-15T12:00:00Z");
+        for text in [
+            "2026-06-15T12:00:00Z",
+            "2026-06-15T12:00",
+            "2026-06-15T12:00:00",
+            "2026-06-15 12:00",
+            "2026-06-15T14:00:00+02:00",
+            "2026-06-15T14:00:00 02:00",
+            "2026-06-15T12:00:00.000000+00:00",
+        ] {
+            assert_eq!(instant(text), noon, "{text}");
+        }
+        assert_eq!(instant("2026-06-15"), edit_time("2026-06-15T00:00:00Z"));
+        for bad in [
+            "",
+            "tuesday",
+            "2026-13-01",
+            "2026-06-15T25:00",
+            "12:00",
+            "größe-größe",
+        ] {
+            assert_eq!(instant(bad), None, "{bad}");
+        }
     }
 
     #[test]

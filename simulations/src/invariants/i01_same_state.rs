@@ -95,7 +95,7 @@ fn same(world: &World, one: usize, other: usize, shown: bool) -> Result<(), Viol
     for id in by_id(&a).keys() {
         let view = |store, policy| {
             [true, false].map(|entity| {
-                let mut shown = read::one(store, policy, id, entity).ok().flatten();
+                let mut shown = read::one(store, policy, id, entity, None).ok().flatten();
                 shown.iter_mut().for_each(|shown| shown.complete_to.clear());
                 shown
             })

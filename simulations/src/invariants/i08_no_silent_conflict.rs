@@ -27,10 +27,12 @@ impl Invariant for NoSilentConflict {
                 continue;
             };
             for (id, versions) in by_id(&disk) {
-                let history = read::history(&disk, &process.policy, &id)
-                    .ok()
-                    .flatten()
-                    .unwrap_or_default();
+                let read = |entity| {
+                    let page = read::history(&disk, &process.policy, &id, entity, None, None, usize::MAX);
+                    page.ok().flatten()
+                };
+                let history = read(true).or_else(|| read(false));
+                let history = history.map_or_else(Vec::new, |page| page.versions);
                 if history.len() != versions.len() {
                     return at(
                         hub,

@@ -51,7 +51,7 @@ fn check(world: &World, hub: usize) -> Result<(), Violation> {
         let live = versions
             .iter()
             .any(|held| !held.record.deleted && !followed.contains(&held.digest));
-        let Ok(Some(shown)) = read::one(&disk, &process.policy, &id, entity) else {
+        let Ok(Some(shown)) = read::one(&disk, &process.policy, &id, entity, None) else {
             continue;
         };
         if !shown.is_deleted() {

@@ -41,7 +41,7 @@ impl Invariant for Members {
                 if !versions.iter().any(|held| is_hubs_own(held.record.entity_type())) {
                     continue;
                 }
-                let shown = read::one(&disk, &process.policy, &id, true).ok().flatten();
+                let shown = read::one(&disk, &process.policy, &id, true, None).ok().flatten();
                 if shown.is_some_and(|shown| shown.provisional) {
                     return at(hub, format!("asks a person about its own record {id}"));
                 }

@@ -128,7 +128,7 @@ fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<St
 type Map = inbetweenies_core::value::Map;
 
 fn one(disk: &MemorySnapshot, policy: &Policy, thing: &str, entity: bool) -> Option<Map> {
-    let shown = read::one(disk, policy, &Id::new(thing).ok()?, entity).ok()??;
+    let shown = read::one(disk, policy, &Id::new(thing).ok()?, entity, None).ok()??;
     shown.entity.or(shown.relationship)
 }
 

@@ -222,8 +222,8 @@ impl Script<'_> {
     fn parents(&mut self, thing: &'static str, edge: bool) -> Vec<Parent> {
         let hub = &self.world.hubs[self.hub];
         let policy = hub.process.as_ref().map(|process| process.policy.clone());
-        let shown =
-            policy.and_then(|policy| read::one(&hub.disk.reader(), &policy, &full(thing), !edge).ok()?);
+        let shown = policy
+            .and_then(|policy| read::one(&hub.disk.reader(), &policy, &full(thing), !edge, None).ok()?);
         let made = self.made.get(thing).cloned().unwrap_or_default();
         let name = |version: &str, digest: Option<Digest>| Parent {
             version: named(version),

@@ -101,15 +101,16 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .service(get("/api/v2/entities", web::to(read::entities)))
         .service(get("/api/v2/entities/{id}", web::to(read::entity)))
         .service(get(
-            "/api/v2/entities/{id}/history",
-            web::to(read::entity_history),
+            "/api/v2/entities/{id}/{part:history|tree|why}",
+            web::to(read::of_entity),
         ))
         .service(get("/api/v2/relationships", web::to(read::relationships)))
         .service(get("/api/v2/relationships/{id}", web::to(read::relationship)))
         .service(get(
-            "/api/v2/relationships/{id}/history",
-            web::to(read::relationship_history),
+            "/api/v2/relationships/{id}/{part:history|tree|why}",
+            web::to(read::of_relationship),
         ))
+        .service(get("/api/v2/diff", web::to(read::diff)))
         .service(get("/api/v2/conflicts", web::to(read::conflicts)))
         .default_service(web::to(nowhere));
 }

@@ -1,8 +1,10 @@
-//! The read paths: views, lists, edges, histories.
+//! The read paths: views, lists, edges, histories, trees, reasons; now, or as it was at an instant (`at`).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use inbetweenies_core::conflict::read;
+use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::Id;
+use inbetweenies_core::time::{Micros, instant};
 use inbetweenies_core::wire::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -11,22 +13,21 @@ use super::{Doors, body};
 /// Things in one page of a list, by default and at most.
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 1_000;
+/// Versions of one tree, by default and at most: the newest.
+const TREE: usize = 1_000;
+const TREE_MAX: usize = 10_000;
 
-/// `?type=&limit=&cursor=` of lists. Unknown keys are refused, so that a typo is no filter that does nothing.
+/// What stands behind the `?`. Unknown keys are refused, so that a typo is no filter that does nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ListQuery {
+struct Query {
     r#type: Option<String>,
     entity: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
     at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Versions {
-    versions: Vec<read::VersionRow>,
-    cursor: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -34,33 +35,54 @@ struct Conflicts {
     conflicts: Vec<read::Shown>,
 }
 
-fn query(request: &HttpRequest) -> Result<ListQuery, Problem> {
-    let query = web::Query::<ListQuery>::from_query(request.query_string())
-        .map_err(|error| Problem::bad_request("bad_query", error.to_string()))?
+/// Reads the query, of which a path knows only these keys.
+fn query(request: &HttpRequest, known: &[&str]) -> Result<Query, Problem> {
+    let bad = |detail: String| Problem::bad_request("bad_query", detail);
+    let query = web::Query::<Query>::from_query(request.query_string())
+        .map_err(|error| bad(error.to_string()))?
         .into_inner();
-    if query.at.is_some() {
-        let detail = "at: reading the past is not served yet; leave it out for what holds now";
-        return Err(Problem::new(501, "Not yet built", "not_implemented", detail));
+    let given = [
+        ("type", query.r#type.is_some()),
+        ("entity", query.entity.is_some()),
+        ("limit", query.limit.is_some()),
+        ("cursor", query.cursor.is_some()),
+        ("at", query.at.is_some()),
+        ("from", query.from.is_some()),
+        ("to", query.to.is_some()),
+    ];
+    for (key, is_given) in given {
+        if is_given && !known.contains(&key) {
+            return Err(bad(format!(
+                "{key} means nothing here; {} takes {}",
+                request.path(),
+                if known.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            )));
+        }
+    }
+    if query.r#type.as_deref().is_some_and(|name| name.len() > 128) {
+        return Err(bad("type has more than 128 bytes".to_owned()));
     }
     Ok(query)
-}
-
-/// For the paths that show one thing, or all there is: a filter there would be ignored.
-fn no_filters(request: &HttpRequest) -> Result<(), Problem> {
-    let query = query(request)?;
-    if query.limit.is_some() || query.r#type.or(query.entity).or(query.cursor).is_some() {
-        let detail = "type, entity, limit and cursor are for lists";
-        return Err(Problem::bad_request("bad_query", detail));
-    }
-    Ok(())
 }
 
 fn id(path: &str) -> Result<Id, Problem> {
     Id::new(path).map_err(|error| Problem::bad_request("bad_id", error.to_string()))
 }
 
-fn limit(query: &ListQuery) -> usize {
-    query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)
+fn at(text: Option<&str>, key: &str) -> Result<Option<Micros>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let detail = || format!("{key}: {text:?} is no instant: write 2026-06-15T09:41:02Z, or a date");
+    instant(text)
+        .map(Some)
+        .ok_or_else(|| Problem::bad_request("bad_instant", detail()))
+}
+
+fn limit(query: &Query, default: usize, most: usize) -> usize {
+    query.limit.unwrap_or(default).clamp(1, most)
 }
 
 fn finish<T: Serialize>(request: &HttpRequest, read: Result<T, Problem>) -> HttpResponse {
@@ -70,18 +92,27 @@ fn finish<T: Serialize>(request: &HttpRequest, read: Result<T, Problem>) -> Http
     }
 }
 
+fn unknown(path: &str, at: Option<Micros>) -> Problem {
+    Problem::not_found(match at {
+        None => format!("nothing is known of {path}"),
+        Some(at) => format!("nothing is known of {path} from {at} or before"),
+    })
+}
+
 async fn one(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+    let mut past = false;
     let read = async {
-        no_filters(&request)?;
-        let id = id(&path)?;
+        let query = query(&request, &["at"])?;
+        let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
+        past = at.is_some();
         let found = doors
-            .read(move |store, policy| read::one(store, policy, &id, entity))
+            .read(move |store, policy| read::one(store, policy, &id, entity, at))
             .await?;
-        found.ok_or_else(|| Problem::not_found(format!("nothing is known of {path}")))
+        found.ok_or_else(|| unknown(&path, at))
     };
     match read.await {
         // The tombstone is the answer: what it was is in its history.
-        Ok(shown) if shown.is_deleted() => body::answer(&request, 410, &shown),
+        Ok(shown) if shown.is_deleted() && !past => body::answer(&request, 410, &shown),
         read => finish(&request, read),
     }
 }
@@ -103,26 +134,12 @@ pub async fn relationship(
 /// `GET /api/v2/entities`.
 pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
-        let query = query(&request)?;
-        if query.entity.is_some() {
-            return Err(Problem::bad_request(
-                "bad_query",
-                "entity is a filter of relationships",
-            ));
-        }
-        if query.r#type.as_deref().is_some_and(|name| name.len() > 128) {
-            return Err(Problem::bad_request("bad_query", "type has more than 128 bytes"));
-        }
-        let limit = limit(&query);
+        let query = query(&request, &["type", "at", "limit", "cursor"])?;
+        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX));
         doors
             .read(move |store, policy| {
-                read::entities(
-                    store,
-                    policy,
-                    query.r#type.as_deref(),
-                    query.cursor.as_deref(),
-                    limit,
-                )
+                let (kind, cursor) = (query.r#type.as_deref(), query.cursor.as_deref());
+                read::entities(store, policy, kind, at, cursor, limit)
             })
             .await
     };
@@ -133,13 +150,13 @@ pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResp
 /// `GET /api/v2/relationships`.
 pub async fn relationships(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
-        let query = query(&request)?;
-        let limit = limit(&query);
+        let query = query(&request, &["entity", "type", "at", "limit", "cursor"])?;
+        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX));
         let entity = query.entity.as_deref().map(id).transpose()?;
         doors
             .read(move |store, policy| {
                 let (kind, cursor) = (query.r#type.as_deref(), query.cursor.as_deref());
-                read::relationships(store, policy, entity.as_ref(), kind, cursor, limit)
+                read::relationships(store, policy, entity.as_ref(), kind, at, cursor, limit)
             })
             .await
     };
@@ -150,7 +167,7 @@ pub async fn relationships(request: HttpRequest, doors: web::Data<Doors>) -> Htt
 /// `GET /api/v2/conflicts`.
 pub async fn conflicts(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
-        no_filters(&request)?;
+        query(&request, &[])?;
         doors
             .read(|store, policy| read::queue(store, policy, PAGE_MAX))
             .await
@@ -159,40 +176,100 @@ pub async fn conflicts(request: HttpRequest, doors: web::Data<Doors>) -> HttpRes
     finish(&request, read.map(|conflicts| Conflicts { conflicts }))
 }
 
-async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+/// `GET /api/v2/diff`.
+pub async fn diff(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
-        no_filters(&request)?;
-        let id = id(&path)?;
-        let found = doors
-            .read(move |store, policy| read::history(store, policy, &id))
-            .await?;
-        let versions = found.filter(|rows| rows.iter().any(|row| row.entity.is_some() == entity));
-        versions.ok_or_else(|| Problem::not_found(format!("nothing is known of {path}")))
+        let query = query(&request, &["from", "to", "limit", "cursor"])?;
+        let (from, to) = (at(query.from.as_deref(), "from")?, at(query.to.as_deref(), "to")?);
+        let Some(from) = from else {
+            let detail = "from is missing: the instant to compare with, as ?from=2026-06-15T09:41:02Z";
+            return Err(Problem::bad_request("bad_query", detail));
+        };
+        let to = to.unwrap_or(inbetweenies_core::time::MICROS_MAX);
+        let cursor = query.cursor.as_deref().map(id).transpose()?;
+        let limit = limit(&query, PAGE, PAGE_MAX);
+        doors
+            .read(move |store, policy| read::diff(store, policy, from, to, cursor.as_ref(), limit))
+            .await
     };
     let read = read.await;
-    finish(
-        &request,
-        read.map(|versions| Versions {
-            versions,
-            cursor: None,
-        }),
-    )
+    finish(&request, read)
 }
 
-/// `GET /api/v2/entities/{id}/history`.
-pub async fn entity_history(
-    request: HttpRequest,
-    path: web::Path<String>,
-    doors: web::Data<Doors>,
-) -> HttpResponse {
-    history(request, path.into_inner(), &doors, true).await
+async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+    let read = async {
+        let query = query(&request, &["at", "limit", "cursor"])?;
+        let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
+        let cursor = match query.cursor.as_deref() {
+            None => None,
+            Some(text) => Some(Digest::parse(text).ok_or_else(|| {
+                Problem::bad_request("bad_query", "cursor is not one that a page of this history gave")
+            })?),
+        };
+        let limit = limit(&query, PAGE, PAGE_MAX);
+        let found = doors
+            .read(move |store, policy| read::history(store, policy, &id, entity, at, cursor.as_ref(), limit))
+            .await?;
+        found.ok_or_else(|| unknown(&path, at))
+    };
+    let read = read.await;
+    finish(&request, read)
 }
 
-/// `GET /api/v2/relationships/{id}/history`.
-pub async fn relationship_history(
+async fn tree(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+    let read = async {
+        let query = query(&request, &["at", "limit"])?;
+        let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
+        let limit = limit(&query, TREE, TREE_MAX);
+        let found = doors
+            .read(move |store, policy| read::tree(store, policy, &id, entity, at, limit))
+            .await?;
+        found.ok_or_else(|| unknown(&path, at))
+    };
+    let read = read.await;
+    finish(&request, read)
+}
+
+async fn why(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+    let read = async {
+        let query = query(&request, &["at"])?;
+        let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
+        let found = doors
+            .read(move |store, policy| read::why(store, policy, &id, entity, at))
+            .await?;
+        found.ok_or_else(|| unknown(&path, at))
+    };
+    let read = read.await;
+    finish(&request, read)
+}
+
+/// `GET /api/v2/entities/{id}/{history,tree,why}`.
+pub async fn of_entity(
     request: HttpRequest,
-    path: web::Path<String>,
+    path: web::Path<(String, String)>,
     doors: web::Data<Doors>,
 ) -> HttpResponse {
-    history(request, path.into_inner(), &doors, false).await
+    part(request, path.into_inner(), &doors, true).await
+}
+
+/// `GET /api/v2/relationships/{id}/{history,tree,why}`.
+pub async fn of_relationship(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    doors: web::Data<Doors>,
+) -> HttpResponse {
+    part(request, path.into_inner(), &doors, false).await
+}
+
+async fn part(
+    request: HttpRequest,
+    (id, part): (String, String),
+    doors: &Doors,
+    entity: bool,
+) -> HttpResponse {
+    match part.as_str() {
+        "history" => history(request, id, doors, entity).await,
+        "tree" => tree(request, id, doors, entity).await,
+        _ => why(request, id, doors, entity).await,
+    }
 }

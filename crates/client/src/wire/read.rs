@@ -117,13 +117,23 @@ impl Page {
 }
 
 impl VersionRow {
-    /// Reads a decoded history: every version of one id, newest first.
-    pub fn read_all(value: Value) -> Result<Vec<VersionRow>, Malformed> {
+    /// Reads a decoded page of a history, newest first, and the cursor for the next.
+    pub fn read_page(value: Value) -> Result<(Vec<VersionRow>, Option<String>), Malformed> {
         let Value::Map(mut answer) = value else {
             return malformed(format!("a history is {}, not a map", value.kind()));
         };
+        let cursor = match answer.remove("cursor") {
+            Some(Value::Text(cursor)) => Some(cursor),
+            _ => None,
+        };
         match answer.remove("versions") {
-            Some(Value::List(versions)) => versions.into_iter().map(VersionRow::read).collect(),
+            Some(Value::List(versions)) => {
+                let rows = versions
+                    .into_iter()
+                    .map(VersionRow::read)
+                    .collect::<Result<_, _>>()?;
+                Ok((rows, cursor))
+            }
             _ => malformed("a history has no versions"),
         }
     }

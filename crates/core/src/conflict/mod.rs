@@ -93,7 +93,7 @@ impl Conflict {
                     resolved_version: view.record.version.to_string(),
                     queued: view.queued,
                 });
-                if overruled(&graph, &view.record, &row.digest) {
+                if overruled(&graph, &self.policy, &view, &row.digest) {
                     lost.push(row.digest);
                 }
             }

@@ -49,6 +49,7 @@ fn store(records: &[&Sealed], heads: &[&Sealed]) -> MemoryStore {
                 .collect(),
             late: Vec::new(),
             record: sealed.bytes.clone(),
+            forgotten: false,
         };
         writes.push((
             Family::Records,
@@ -67,6 +68,8 @@ fn store(records: &[&Sealed], heads: &[&Sealed]) -> MemoryStore {
             entity_type: "device".into(),
         },
         queued: false,
+        newest: Micros(records.len() as u64),
+        timed: false,
     };
     writes.push((Family::Ids, id_key(&id), Some(encode_row(&row))));
     let mut store = MemoryStore::default();

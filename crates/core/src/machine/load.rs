@@ -1,22 +1,27 @@
 //! Reading what several rooms need from one snapshot: graphs, views, the policy.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{MEMBER, Manifest, POLICY_ID};
+use crate::domain::{MEMBER, POLICY_ID};
 use crate::entry::Sealed;
 use crate::hash::Digest;
-use crate::id::Id;
+use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::Member;
 use crate::record::{Kind, Record};
 use crate::store::{
-    Family, RecordRow, Snapshot, StoreError, decode_row, id_key, read_id, read_record, scan_prefix,
-    trailing_id, type_prefix,
+    Family, RecordRow, Snapshot, StoreError, TimeRow, decode_row, id_key, prefix_end, read_horizon, read_id,
+    read_record, scan_prefix, time_prefix, trailing_id, type_prefix,
 };
+use crate::time::Micros;
 use crate::value::Value;
 use crate::view::{Graph, Node, Policy, View};
 
+/// How far content counts as forgotten, by replica.
+pub type Horizon = BTreeMap<ReplicaId, u64>;
+
 /// Reads what a row says of a record.
-pub fn node(digest: Digest, row: RecordRow) -> Result<Node, StoreError> {
+pub fn node(digest: Digest, row: RecordRow, horizon: &Horizon) -> Result<Node, StoreError> {
     let record = Record::from_stored(&row.record).map_err(|error| StoreError::Corrupt {
         family: Family::Records.name(),
         detail: error.detail,
@@ -26,22 +31,30 @@ pub fn node(digest: Digest, row: RecordRow) -> Result<Node, StoreError> {
         bytes: row.record,
         digest,
     });
+    let covers = |dot: &Dot| {
+        horizon
+            .get(&dot.replica)
+            .is_some_and(|last| dot.sequence <= *last)
+    };
     Ok(Node {
         sealed,
         order_time: row.order_time,
+        below: row.dots.iter().any(covers),
         edges: row.edges,
         late: row.late,
+        forgotten: row.forgotten,
     })
 }
 
 /// The whole version graph of one id. O(versions).
 pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
+    let horizon = read_horizon(store)?;
     let prefix = id_key(id);
     let mut nodes = Vec::new();
     let mut failed = None;
     scan_prefix(store, Family::Records, &prefix, &mut |key, value| {
-        let read =
-            decode_row(Family::Records, value).and_then(|row| node(digest_of_key(key, prefix.len())?, row));
+        let read = decode_row(Family::Records, value)
+            .and_then(|row| node(digest_of_key(key, prefix.len())?, row, &horizon));
         match read {
             Ok(node) => nodes.push(node),
             Err(error) => failed = Some(error),
@@ -70,7 +83,7 @@ pub fn load_view(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Optio
     if let ([only], false, false) = (&row.heads[..], row.late, row.gaps)
         && let Some(record) = read_record(store, id, only)?
     {
-        let node = node(*only, record)?;
+        let node = node(*only, record, &Horizon::new())?;
         if let Some(view) = crate::view::single(&node, row.entity_type.as_deref(), policy) {
             return Ok(Some(view));
         }
@@ -78,27 +91,75 @@ pub fn load_view(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Optio
     Ok(crate::view::view(&load_graph(store, id)?, policy))
 }
 
-/// The policy that the store holds now: last write wins, built in.
+/// The view of one id as it was at an instant, under the policy of then; None if nothing is known of it from then.
+///
+/// As fast as [`load_view`] where one head held: O(1) and one seek. O(versions) otherwise.
+pub fn load_view_at(
+    store: &dyn Snapshot,
+    policy: &Policy,
+    id: &Id,
+    at: Micros,
+) -> Result<Option<View>, StoreError> {
+    let then = policy.at(at);
+    let Some(row) = read_id(store, id)? else {
+        return Ok(None);
+    };
+    if row.eldest.0 > at {
+        return Ok(None);
+    }
+    if row.newest <= at {
+        return load_view(store, then, id);
+    }
+    if row.timed
+        && let Some(only) = one_head_at(store, id, at)?
+        && let Some(record) = read_record(store, id, &only)?
+    {
+        let horizon = if record.forgotten {
+            Horizon::new()
+        } else {
+            read_horizon(store)?
+        };
+        let node = node(only, record, &horizon)?;
+        // Replaced since, and below the horizon: whether it counts as forgotten hangs on the other versions.
+        if (node.forgotten || !node.below)
+            && let Some(view) = crate::view::single(&node, row.entity_type.as_deref(), then)
+        {
+            return Ok(Some(view));
+        }
+    }
+    Ok(crate::view::view(&load_graph(store, id)?.until(at), then))
+}
+
+fn one_head_at(store: &dyn Snapshot, id: &Id, at: Micros) -> Result<Option<Digest>, StoreError> {
+    let end = prefix_end(&id_key(id));
+    let (mut found, mut failed) = (None, None);
+    store.scan(
+        Family::Times,
+        &time_prefix(id, at),
+        end.as_deref(),
+        &mut |_, value| {
+            match decode_row::<TimeRow>(Family::Times, value) {
+                Ok(row) => found = row.heads,
+                Err(error) => failed = Some(error),
+            }
+            false
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    Ok(match found.as_deref() {
+        Some([only]) => Some(*only),
+        _ => None,
+    })
+}
+
+/// The policy that the store holds now, with those before it: last write wins, built in.
 pub fn load_policy(store: &dyn Snapshot) -> Result<Policy, StoreError> {
     let Ok(id) = Id::new(POLICY_ID) else {
         return Ok(Policy::default());
     };
-    let graph = load_graph(store, &id)?;
-    let newest = graph
-        .heads()
-        .into_iter()
-        .max_by(|a, b| crate::view::by_rank(a, b))
-        .cloned();
-    let Some(newest) = newest else {
-        return Ok(Policy::default());
-    };
-    // A policy that does not read is no policy: views are last writes, marked, until an owner mends it.
-    let manifest =
-        Manifest::from_content(&newest.sealed.record.content).unwrap_or_else(|_| Manifest::unreadable());
-    Ok(Policy {
-        manifest,
-        short: newest.sealed.digest.short(),
-    })
+    Ok(Policy::of(&load_graph(store, &id)?).unwrap_or_default())
 }
 
 /// The hubs of this home, as its records say.

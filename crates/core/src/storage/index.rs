@@ -85,6 +85,7 @@ impl Group<'_> {
             edges,
             late,
             record: sealed.bytes.clone(),
+            forgotten: false,
         };
         self.overlay
             .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
@@ -140,6 +141,8 @@ impl Group<'_> {
             records: 0,
             shown: Shown::Nothing,
             queued: false,
+            newest: row.order_time,
+            timed: true,
         });
         if rank < next.eldest {
             (next.eldest, next.entity_type) = (rank, entity_type);
@@ -150,6 +153,8 @@ impl Group<'_> {
         next.late |= !row.late.is_empty();
         next.gaps |= missing;
         next.records += 1;
+        self.note_ends(record, old.as_ref());
+        self.note_time(sealed, row, missing, old.as_ref(), &mut next);
         let alone = next.heads.len() == 1 && record.is_entity() == next.entity_type.is_some();
         if alone && !self.lagging.contains_key(&record.id) {
             next.shown = shown(record, next.entity_type.as_deref());
@@ -183,6 +188,17 @@ impl Group<'_> {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Notes that the rows of all ids lag. O(ids).
+    pub fn all_lag(&mut self) -> Result<(), StoreError> {
+        let mut ids = Vec::new();
+        self.overlay.scan(Family::Ids, &[], None, &mut |key, _| {
+            ids.extend(trailing_id(key, 0));
+            true
+        })?;
+        ids.iter().for_each(|id| self.lags(id, Lag::Heads));
+        Ok(())
+    }
+
     /// Works out the rows of all ids that lag.
     pub fn settle_ids(&mut self) -> Result<(), StoreError> {
         while let Some((id, _)) = self.lagging.pop_first() {
@@ -204,6 +220,7 @@ impl Group<'_> {
     fn rework(&mut self, id: &Id) -> Result<(), StoreError> {
         let old = read_id(&self.overlay, id)?;
         let graph = load_graph(&self.overlay, id)?;
+        let timed = self.rework_times(id, &graph)?;
         let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else {
             return Ok(());
         };
@@ -218,6 +235,12 @@ impl Group<'_> {
             gaps: !view.missing_parents.is_empty(),
             records: graph.nodes().count() as u64,
             queued: view.queued,
+            newest: graph
+                .nodes()
+                .map(|node| node.order_time)
+                .max()
+                .unwrap_or_default(),
+            timed,
         };
         self.put_id(id, old, next);
         Ok(())
@@ -238,6 +261,7 @@ impl Group<'_> {
             self.count(before, false);
             self.count(&next.shown, true);
         }
+        self.note_past(id, before, &next);
         let was_queued = old.is_some_and(|row| row.queued);
         if next.queued && !was_queued {
             self.overlay.put(Family::Queue, id_key(id), Vec::new());

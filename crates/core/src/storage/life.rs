@@ -191,6 +191,10 @@ impl Group<'_> {
         }
         self.state.settled = true;
         self.meta_touched = true;
+        if self.state.meta.format < FORMAT {
+            self.state.meta.format = FORMAT;
+            self.all_lag()?;
+        }
         match self.state.recovery.clone() {
             Recovery::Fresh => {
                 if self.settings.found && self.state.meta.home_id.is_none() {

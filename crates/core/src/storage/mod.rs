@@ -11,6 +11,7 @@ mod index;
 mod life;
 mod names;
 mod order;
+mod past;
 mod state;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
+use crate::time::Micros;
 
 /// The one row of [`super::Family::Meta`].
 pub const META_KEY: &[u8] = b"hub";
@@ -74,6 +75,59 @@ pub fn edge_key(entity: &Id, end: End, relationship_type: &str, relationship: &I
     let mut key = id_key(entity);
     key.push(end as u8);
     push_text(&mut key, relationship_type);
+    push_text(&mut key, relationship.as_str());
+    key
+}
+
+/// The row of [`super::Family::Meta`] that holds the horizon.
+pub const HORIZON_KEY: &[u8] = b"horizon";
+
+/// Key of the heads of an id as they were from an order time on: later times come first, so that a scan from an instant
+/// meets what held then.
+pub fn time_key(id: &Id, at: Micros, digest: &Digest) -> Vec<u8> {
+    let mut key = time_prefix(id, at);
+    key.extend_from_slice(&digest.0);
+    key
+}
+
+/// Where a scan for what held at an instant begins; it ends with the prefix [`id_key`].
+pub fn time_prefix(id: &Id, at: Micros) -> Vec<u8> {
+    let mut key = id_key(id);
+    key.extend_from_slice(&(u64::MAX - at.0).to_be_bytes());
+    key
+}
+
+/// Order time and digest of a key of [`time_key`].
+pub fn time_of(key: &[u8], prefix: usize) -> Option<(Micros, Digest)> {
+    let (time, digest) = key.get(prefix..)?.split_first_chunk()?;
+    let time = u64::MAX - u64::from_be_bytes(*time);
+    Some((Micros(time), Digest(digest.try_into().ok()?)))
+}
+
+/// Prefix of the entities of one type, or of all (None), that are not shown now.
+pub fn past_types(entity_type: Option<&str>) -> Vec<u8> {
+    let mut key = vec![0];
+    key.extend(entity_type.map(type_prefix).into_iter().flatten());
+    key
+}
+
+/// Key of an entity that is not shown now.
+pub fn past_type_key(entity_type: &str, id: &Id) -> Vec<u8> {
+    let mut key = vec![0];
+    key.extend(type_key(entity_type, id));
+    key
+}
+
+/// Prefix of the relationships that have had an end at a thing, or of all (None).
+pub fn past_edges(entity: Option<&Id>) -> Vec<u8> {
+    let mut key = vec![1];
+    key.extend(entity.map(id_key).into_iter().flatten());
+    key
+}
+
+/// Key of a relationship that has had an end at a thing.
+pub fn past_edge_key(entity: &Id, relationship: &Id) -> Vec<u8> {
+    let mut key = past_edges(Some(entity));
     push_text(&mut key, relationship.as_str());
     key
 }

@@ -40,13 +40,17 @@ pub enum Family {
     Edges,
     /// Ids whose conflict waits for a person.
     Queue,
+    /// (id, order time, digest) of ids with several records: the heads at that instant.
+    Times,
+    /// What was shown, or may have been, and is not now: by type, and by the ends of relationships.
+    Past,
     /// Entries of branches that lost a fork, kept as evidence.
     Evidence,
 }
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Family; 10] = [
+    pub const ALL: [Family; 12] = [
         Family::Meta,
         Family::Replicas,
         Family::Log,
@@ -56,6 +60,8 @@ impl Family {
         Family::Types,
         Family::Edges,
         Family::Queue,
+        Family::Times,
+        Family::Past,
         Family::Evidence,
     ];
 
@@ -71,6 +77,8 @@ impl Family {
             Family::Types => "types",
             Family::Edges => "edges",
             Family::Queue => "queue",
+            Family::Times => "times",
+            Family::Past => "past",
             Family::Evidence => "evidence",
         }
     }

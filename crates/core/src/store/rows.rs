@@ -1,15 +1,18 @@
 //! Rows: MessagePack arrays, so that a later version may append fields and an older row still reads.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
+use super::{Family, HORIZON_KEY, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
-use crate::time::Micros;
+use crate::time::{MICROS_MAX, Micros};
 
-/// The format of the rows below; a store of a later one is refused rather than misread.
-pub const FORMAT: u32 = 1;
+/// The format of the rows below; a store of a later one is refused rather than misread. One of format 1, which had no
+/// rows of the past, gets them when it is opened.
+pub const FORMAT: u32 = 2;
 
 /// Who this hub is and how far it has come: rewritten with every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +83,19 @@ pub struct RecordRow {
     pub edges: Vec<Digest>,
     /// Bare names that some accepting hub did not know.
     pub late: Vec<Version>,
-    /// Its canonical form.
+    /// Its canonical form; what is left of it, if it is forgotten.
     #[serde(with = "serde_bytes")]
     pub record: Vec<u8>,
+    /// Whether its content was dropped.
+    #[serde(default)]
+    pub forgotten: bool,
+}
+
+/// The heads of an id at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRow {
+    /// Their digests, sorted; None where they are too many to be kept.
+    pub heads: Option<Vec<Digest>>,
 }
 
 /// What the index holds of an id, so that it can be taken out again.
@@ -126,6 +139,21 @@ pub struct IdRow {
     pub shown: Shown,
     /// Whether it waits for a person.
     pub queued: bool,
+    /// The largest order time of its records. Rows of format 1 do not say.
+    #[serde(default = "unknown")]
+    pub newest: Micros,
+    /// Whether the rows of [`Family::Times`] tell its heads at every instant; with one record there are none.
+    #[serde(default)]
+    pub timed: bool,
+}
+
+fn unknown() -> Micros {
+    MICROS_MAX
+}
+
+/// How far content counts as forgotten: the horizons that have come, joined.
+pub fn read_horizon(snapshot: &dyn Snapshot) -> Result<BTreeMap<ReplicaId, u64>, StoreError> {
+    Ok(read(snapshot, Family::Meta, HORIZON_KEY)?.unwrap_or_default())
 }
 
 /// Writes a row.

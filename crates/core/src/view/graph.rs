@@ -18,6 +18,10 @@ pub struct Node {
     pub edges: Vec<Digest>,
     /// Bare names that some accepting hub did not know: each stands for the one record that turns out to bear it.
     pub late: Vec<Version>,
+    /// Whether some entry of it lies at or below the horizon.
+    pub below: bool,
+    /// Whether its content counts as forgotten. Set where the bytes are gone; [`Graph::build`] sets the others.
+    pub forgotten: bool,
 }
 
 impl Node {
@@ -40,8 +44,9 @@ impl Graph {
     ///
     /// O(V + E), plus O(V log V) where names are bare.
     pub fn build(nodes: impl IntoIterator<Item = Node>) -> Graph {
-        let nodes: BTreeMap<Digest, Node> =
+        let mut nodes: BTreeMap<Digest, Node> =
             nodes.into_iter().map(|node| (node.sealed.digest, node)).collect();
+        forget(&mut nodes);
         let bearers = if nodes.values().all(|node| node.late.is_empty()) {
             None
         } else {
@@ -79,6 +84,14 @@ impl Graph {
             parents,
             replaced,
         }
+    }
+
+    /// The same id as it was at an instant: of the records whose order time is at most `at`. What is forgotten now is
+    /// forgotten there too.
+    pub fn until(&self, at: Micros) -> Graph {
+        let then = |node: &&Node| node.order_time <= at;
+        let nodes = self.nodes.values().filter(then).cloned();
+        Graph::build(nodes.map(|node| Node { below: false, ..node }))
     }
 
     /// Records that no edge points at, in the order of their digests.
@@ -188,6 +201,29 @@ impl Graph {
             }
         }
         missing.into_iter().collect()
+    }
+}
+
+/// Marks what a horizon lets go: among the records at or below it alone, all that were replaced, if they leave one head.
+///
+/// A function of those records themselves, so that it stays true whatever else comes: an id one of whose records names
+/// a parent by version alone keeps its content, for what a bare name stands for may change.
+fn forget(nodes: &mut BTreeMap<Digest, Node>) {
+    let below = || nodes.values().filter(|node| node.below);
+    if below().nth(1).is_none() {
+        return;
+    }
+    let parents = || below().flat_map(|node| &node.sealed.record.parents);
+    if parents().any(|parent| parent.digest.is_none()) {
+        return;
+    }
+    let replaced: BTreeSet<Digest> = parents().filter_map(|parent| parent.digest).collect();
+    let mut heads = below().filter(|node| !replaced.contains(&node.sealed.digest));
+    if heads.next().is_none() || heads.next().is_some() {
+        return;
+    }
+    for node in nodes.values_mut() {
+        node.forgotten |= node.below && replaced.contains(&node.sealed.digest);
     }
 }
 

@@ -5,146 +5,189 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fields::{Leaf, assemble, leaf, leaves};
 use super::graph::{Graph, Node};
+use super::rules;
+use crate::domain::{Path, Rule, Rules};
 use crate::hash::Digest;
-use crate::id::Id;
-use crate::record::{Kind, Record};
-use crate::value::{Map, Value};
+use crate::record::Record;
+use crate::value::Value;
 use crate::zoo::{self, Bug};
-
-/// Where a field stands: a list of keys, never a dotted string. The first is a field of the envelope, `content` (of
-/// relationships too), or `extra`.
-pub type Path = Vec<String>;
 
 /// What was decided for one field: its value (None: absent) and the record that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The value taken.
     pub value: Option<Value>,
-    /// Who wrote it last.
+    /// Who wrote it last. Of a union: the newest of those who brought or took an element.
     pub writer: Digest,
+    /// By what it was decided.
+    pub ruling: Ruling,
+    /// The other last writers, the newest first.
+    pub others: Vec<Digest>,
 }
 
-/// One leaf of a record, where it stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Leaf<'r> {
-    /// A field of the envelope.
-    Text(&'r str),
-    /// Anything in the content that is no non-empty map, or an unknown field of the envelope.
-    Value(&'r Value),
+/// By what a field was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// There was nothing to decide: one writer, or all of one mind.
+    Agreed,
+    /// The writer with the largest (order time, version, digest).
+    Newest,
+    /// A declared rule of this name.
+    Declared(&'static str),
+    /// The newest, because a declared rule of this name does not fit the values.
+    Unfit(&'static str),
+    /// A leaf stood against fields below it, and the larger writer took the whole path.
+    Shape,
+    /// The newest head, whole.
+    LastWrite,
+    /// A deletion stands against anything.
+    Deletion,
 }
 
-impl Leaf<'_> {
-    fn to_value(self) -> Value {
+/// What is looked at while versions are walked: a field, or one element of a list.
+pub(super) enum Lens<'l> {
+    Field(&'l Path),
+    Element(&'l Path, &'l Value),
+}
+
+impl Lens<'_> {
+    fn same(&self, a: &Record, b: &Record) -> bool {
         match self {
-            Leaf::Text(text) => Value::from(text),
-            Leaf::Value(value) => value.clone(),
+            Lens::Field(path) => leaf(a, path) == leaf(b, path),
+            Lens::Element(path, element) => has(a, path, element) == has(b, path, element),
+        }
+    }
+
+    fn absent(&self, record: &Record) -> bool {
+        match self {
+            Lens::Field(path) => leaf(record, path).is_none(),
+            Lens::Element(path, element) => !has(record, path, element),
         }
     }
 }
 
-/// Notes where a record has leaves.
-fn leaves(record: &Record, out: &mut BTreeSet<Path>) {
-    for field in ENVELOPE {
-        if envelope(record, field).is_some() {
-            out.insert(vec![field.to_owned()]);
-        }
-    }
-    for key in record.extra.keys() {
-        out.insert(vec![EXTRA.to_owned(), key.clone()]);
-    }
-    collect(&mut vec![CONTENT.to_owned()], &record.content, out);
+fn has(record: &Record, path: &Path, element: &Value) -> bool {
+    matches!(leaf(record, path), Some(Leaf::Value(Value::List(list))) if list.contains(element))
 }
 
-/// The leaf at a path, if the record has one there.
-fn leaf<'r>(record: &'r Record, path: &[String]) -> Option<Leaf<'r>> {
-    match path {
-        [first, key] if first == EXTRA => record.extra.get(key).map(Leaf::Value),
-        [first, key, below @ ..] if first == CONTENT => {
-            let mut value = record.content.get(key)?;
-            for key in below {
-                value = value.as_map()?.get(key)?;
+/// The versions below some heads, on the way to the last writers.
+pub(super) struct Walk<'g> {
+    graph: &'g Graph,
+    pub heads: &'g [&'g Node],
+    levels: BTreeMap<Digest, usize>,
+}
+
+impl<'g> Walk<'g> {
+    pub fn new(graph: &'g Graph, heads: &'g [&'g Node]) -> Walk<'g> {
+        Walk {
+            graph,
+            heads,
+            levels: graph.levels(),
+        }
+    }
+
+    /// The writers that no other writer descends from, by rank, the newest last. Never empty: every head has a root
+    /// above it, and a root writes all.
+    pub fn last_writers(&self, lens: &Lens<'_>) -> Vec<&'g Node> {
+        let graph = self.graph;
+        // From each head down to the first writers met; what lies below a writer is replaced by it.
+        let mut writers = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<Digest> = self.heads.iter().map(|head| head.sealed.digest).collect();
+        while let Some(digest) = open.pop() {
+            if !seen.insert(digest) {
+                continue;
             }
-            let deeper = value.as_map().is_some_and(|map| !map.is_empty());
-            (!deeper).then_some(Leaf::Value(value))
+            if writes(graph, &digest, lens) {
+                writers.insert(digest);
+            } else {
+                open.extend(graph.parents(&digest));
+            }
         }
-        [field] => envelope(record, field).map(Leaf::Text),
-        _ => None,
-    }
-}
-
-/// The fields of the envelope that merge one by one.
-const ENVELOPE: [&str; 5] = [
-    "name",
-    "source_type",
-    "from_entity_id",
-    "to_entity_id",
-    "relationship_type",
-];
-
-fn envelope<'r>(record: &'r Record, field: &str) -> Option<&'r str> {
-    match (&record.kind, field) {
-        (Kind::Entity { name, .. }, "name") => name.as_deref(),
-        (Kind::Entity { source_type, .. }, "source_type") => source_type.as_deref(),
-        (Kind::Relationship { from, .. }, "from_entity_id") => Some(from.as_str()),
-        (Kind::Relationship { to, .. }, "to_entity_id") => Some(to.as_str()),
-        (
-            Kind::Relationship {
-                relationship_type, ..
-            },
-            "relationship_type",
-        ) => Some(relationship_type),
-        _ => None,
-    }
-}
-
-/// The free-form part has one name here, whether the wire calls it `content` or `properties`.
-const CONTENT: &str = "content";
-/// What stands before the name of an unknown field of the envelope: the first part of a path is never a writer's own.
-const EXTRA: &str = "extra";
-
-fn collect(path: &mut Path, map: &Map, out: &mut BTreeSet<Path>) {
-    for (key, value) in map {
-        path.push(key.clone());
-        match value {
-            Value::Map(inner) if !inner.is_empty() => collect(path, inner, out),
-            _ => drop(out.insert(path.clone())),
+        // A writer met on one way down may lie below another: those are no last writers. None lies below the lowest.
+        let lowest = writers.iter().map(|writer| self.levels[writer]).min();
+        let mut below = BTreeSet::new();
+        let mut open: Vec<&Digest> = writers.iter().flat_map(|writer| graph.parents(writer)).collect();
+        while let Some(digest) = open.pop() {
+            if Some(self.levels[digest]) >= lowest && below.insert(*digest) {
+                open.extend(graph.parents(digest));
+            }
         }
-        path.pop();
+        let mut last: Vec<&Node> = writers
+            .iter()
+            .filter(|writer| !below.contains(*writer))
+            .filter_map(|writer| graph.node(writer))
+            .collect();
+        last.sort_by(|a, b| super::by_rank(a, b));
+        last
     }
 }
 
-/// The heads' fields merged, as a record whose version and parents the caller sets.
-pub fn merged(graph: &Graph, heads: &[&Node], eldest: &Record) -> Record {
-    let fields = decide(graph, heads);
-    assemble(&fields, eldest)
+/// A record writes a field if its value differs from the one its parents agree on, or if they disagree; without known
+/// parents, or on top of one whose content is forgotten, it writes all.
+fn writes(graph: &Graph, digest: &Digest, lens: &Lens<'_>) -> bool {
+    let Some(own) = graph.node(digest).map(|node| &node.sealed.record) else {
+        return true;
+    };
+    if zoo::planted(Bug::TwoWayMerge) || (zoo::planted(Bug::AbsentIsNoValue) && lens.absent(own)) {
+        return zoo::planted(Bug::TwoWayMerge);
+    }
+    let mut parents = graph
+        .parents(digest)
+        .filter_map(|parent| graph.node(parent))
+        .peekable();
+    parents.peek().is_none()
+        || parents.any(|parent| parent.forgotten || !lens.same(&parent.sealed.record, own))
 }
 
-/// Decides every field that any head, or any ancestor that matters, has.
+/// The heads' fields merged, as a record whose version and parents the caller sets, and the fields whose declared rule
+/// did not fit.
+pub fn merged(graph: &Graph, heads: &[&Node], rules: &Rules, eldest: &Record) -> (Record, Vec<Path>) {
+    let fields = decide(graph, heads, rules, false);
+    let unfit =
+        |(path, field): (&Path, &Field)| matches!(field.ruling, Ruling::Unfit(_)).then(|| path.clone());
+    let record = assemble(
+        fields.iter().map(|(path, field)| (path, field.value.as_ref())),
+        eldest,
+    );
+    (record, fields.iter().filter_map(unfit).collect())
+}
+
+/// Decides every field that any head has; with `thorough` every field that any version has, and who wrote those on
+/// which all heads agree.
 ///
 /// Fields on which all heads agree are taken as they are: their last writers all wrote that value. For the others the
 /// ancestors are walked once per field, from the heads down, stopping at the first writers met.
-pub fn decide(graph: &Graph, heads: &[&Node]) -> BTreeMap<Path, Field> {
+pub fn decide(graph: &Graph, heads: &[&Node], rules: &Rules, thorough: bool) -> BTreeMap<Path, Field> {
     let mut paths = BTreeSet::new();
     heads
         .iter()
         .for_each(|head| leaves(&head.sealed.record, &mut paths));
+    let walk = Walk::new(graph, heads);
+    if thorough {
+        let above = graph.with_ancestors(heads.iter().map(|head| head.sealed.digest));
+        let above = above.iter().filter_map(|digest| graph.node(digest));
+        above.for_each(|node| leaves(&node.sealed.record, &mut paths));
+    }
     let newest = heads.iter().max_by(|a, b| super::by_rank(a, b));
     let newest = newest.map_or(Digest([0; 32]), |node| node.sealed.digest);
-    let levels = graph.levels();
     let mut fields = BTreeMap::new();
     for path in paths {
         let mut values = heads.iter().map(|head| leaf(&head.sealed.record, &path));
         let first = values.next().flatten();
-        let field = if values.all(|value| value == first) {
+        let field = if values.all(|value| value == first) && !thorough {
             Field {
                 value: first.map(Leaf::to_value),
                 writer: newest,
+                ruling: Ruling::Agreed,
+                others: Vec::new(),
             }
         } else if zoo::planted(Bug::FoldOfPairs) {
             folded(graph, heads, &path)
         } else {
-            last_writer(graph, &levels, heads, &path)
+            field(&walk, rules.get(&path), &path)
         };
         fields.insert(path, field);
     }
@@ -157,6 +200,8 @@ fn folded(graph: &Graph, heads: &[&Node], path: &Path) -> Field {
     let field = |node: &Node| Field {
         value: leaf(&node.sealed.record, path).map(Leaf::to_value),
         writer: node.sealed.digest,
+        ruling: Ruling::Newest,
+        others: Vec::new(),
     };
     let mut common = graph.with_ancestors(heads.first().map(|head| head.sealed.digest));
     for head in heads {
@@ -182,58 +227,31 @@ fn folded(graph: &Graph, heads: &[&Node], path: &Path) -> Field {
     so_far
 }
 
-/// Candidates are the writers that no other writer descends from; the largest of them wins.
-fn last_writer(graph: &Graph, levels: &BTreeMap<Digest, usize>, heads: &[&Node], path: &Path) -> Field {
-    // From each head down to the first writers met; what lies below a writer is replaced by it.
-    let mut writers = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<Digest> = heads.iter().map(|head| head.sealed.digest).collect();
-    while let Some(digest) = open.pop() {
-        if !seen.insert(digest) {
-            continue;
-        }
-        if writes(graph, &digest, path) {
-            writers.insert(digest);
-        } else {
-            open.extend(graph.parents(&digest));
-        }
-    }
-    // A writer met on one way down may lie below another: those are no last writers. None lies below the lowest.
-    let lowest = writers.iter().map(|writer| levels[writer]).min().unwrap_or(0);
-    let mut below = BTreeSet::new();
-    let mut open: Vec<&Digest> = writers.iter().flat_map(|writer| graph.parents(writer)).collect();
-    while let Some(digest) = open.pop() {
-        if levels[digest] >= lowest && below.insert(*digest) {
-            open.extend(graph.parents(digest));
-        }
-    }
-    let last = writers
-        .iter()
-        .filter(|writer| !below.contains(*writer))
-        .filter_map(|writer| graph.node(writer));
-    let winner = last.max_by(|a, b| super::by_rank(a, b));
-    // Every head has a root above it, and a root writes all: there is always a winner.
-    let winner = winner.unwrap_or_else(|| panic!("no writer of {path:?} among {} heads", heads.len()));
-    Field {
-        value: leaf(&winner.sealed.record, path).map(Leaf::to_value),
-        writer: winner.sealed.digest,
-    }
-}
-
-/// A record writes a field if its value differs from the one its parents agree on, or if they disagree; without known
-/// parents it writes all.
-fn writes(graph: &Graph, digest: &Digest, path: &Path) -> bool {
-    let value = |digest: &Digest| {
-        graph
-            .node(digest)
-            .and_then(|node| leaf(&node.sealed.record, path))
+/// Candidates are the last writers. If they differ a declared rule decides, else the largest of them.
+fn field(walk: &Walk<'_>, rule: Option<&Rule>, path: &Path) -> Field {
+    let candidates = walk.last_writers(&Lens::Field(path));
+    let value = |at: usize| leaf(&candidates[at].sealed.record, path).map(Leaf::to_value);
+    let newest = candidates.len() - 1;
+    let agreed = (0..newest).all(|at| value(at) == value(newest));
+    let (winner, value, ruling) = match rule {
+        _ if agreed => (newest, value(newest), Ruling::Agreed),
+        None => (newest, value(newest), Ruling::Newest),
+        Some(Rule::Union) => match rules::union(walk, path, &candidates) {
+            Some(list) => (newest, Some(list), Ruling::Declared("union")),
+            None => (newest, value(newest), Ruling::Unfit("union")),
+        },
+        Some(rule) => match rules::pick(rule, &candidates, path) {
+            Some(at) => (at, value(at), Ruling::Declared(rule.name())),
+            None => (newest, value(newest), Ruling::Unfit(rule.name())),
+        },
     };
-    let own = value(digest);
-    if zoo::planted(Bug::TwoWayMerge) || (zoo::planted(Bug::AbsentIsNoValue) && own.is_none()) {
-        return zoo::planted(Bug::TwoWayMerge);
+    let others = (0..candidates.len()).rev().filter(|at| *at != winner);
+    Field {
+        value,
+        writer: candidates[winner].sealed.digest,
+        ruling,
+        others: others.map(|at| candidates[at].sealed.digest).collect(),
     }
-    let mut parents = graph.parents(digest).peekable();
-    parents.peek().is_none() || parents.any(|parent| value(parent) != own)
 }
 
 /// Where one writer has a leaf and another has fields below it, the larger writer takes the whole path.
@@ -248,10 +266,12 @@ fn settle_shapes(graph: &Graph, fields: &mut BTreeMap<Path, Field>) {
         let Some(Field {
             value: Some(_),
             writer,
+            ..
         }) = fields.get(&leaf)
         else {
             continue;
         };
+        let writer = *writer;
         let below: Vec<Path> = fields
             .range(leaf.clone()..)
             .skip(1)
@@ -259,77 +279,29 @@ fn settle_shapes(graph: &Graph, fields: &mut BTreeMap<Path, Field>) {
             .filter(|(_, field)| field.value.is_some())
             .map(|(path, _)| path.clone())
             .collect();
-        let Some(largest) = below.iter().map(|path| rank(&fields[path].writer)).max() else {
+        let Some(largest) = below.iter().max_by_key(|path| rank(&fields[*path].writer)) else {
             continue;
         };
-        if rank(writer) > largest {
-            below.iter().for_each(|path| drop(fields.remove(path)));
+        let larger = fields[largest].writer;
+        let (lost, winner) = if rank(&writer) > rank(&larger) {
+            (below, writer)
         } else {
-            fields.remove(&leaf);
-        }
-    }
-}
-
-fn assemble(fields: &BTreeMap<Path, Field>, eldest: &Record) -> Record {
-    let mut record = eldest.clone();
-    record.content = Map::new();
-    record.extra = Map::new();
-    let top = |key: &str| {
-        let field = fields.get(&vec![key.to_owned()])?;
-        field.value.as_ref().and_then(Value::as_text).map(str::to_owned)
-    };
-    match &mut record.kind {
-        Kind::Entity {
-            name, source_type, ..
-        } => {
-            *name = top("name");
-            *source_type = top("source_type");
-        }
-        Kind::Relationship {
-            from,
-            to,
-            relationship_type,
-        } => {
-            let end = |key: &str, or: &Id| {
-                top(key)
-                    .and_then(|text| Id::new(&text).ok())
-                    .unwrap_or_else(|| or.clone())
-            };
-            *from = end("from_entity_id", from);
-            *to = end("to_entity_id", to);
-            if let Some(chosen) = top("relationship_type") {
-                *relationship_type = chosen;
-            }
-        }
-    }
-    for (path, field) in fields {
-        let Some(value) = &field.value else { continue };
-        match &path[..] {
-            [first, key] if first == EXTRA => drop(record.extra.insert(key.clone(), value.clone())),
-            [first, inside @ ..] if first == CONTENT => insert(&mut record.content, inside, value),
-            _ => {}
-        }
-    }
-    record
-}
-
-fn insert(map: &mut Map, path: &[String], value: &Value) {
-    match path {
-        [] => {}
-        [key] => {
-            map.insert(key.clone(), value.clone());
-        }
-        [key, rest @ ..] => {
-            let inner = map.entry(key.clone()).or_insert_with(|| Value::Map(Map::new()));
-            if let Value::Map(inner) = inner {
-                insert(inner, rest, value);
+            (vec![leaf], larger)
+        };
+        for path in lost {
+            if let Some(field) = fields.get_mut(&path) {
+                field.value = None;
+                field
+                    .others
+                    .insert(0, std::mem::replace(&mut field.writer, winner));
+                field.ruling = Ruling::Shape;
             }
         }
     }
 }
 
 /// Whether a record wrote something that the view does not show: it lost a conflict, at least in part.
-pub fn overruled(graph: &Graph, shown: &Record, digest: &Digest) -> bool {
+pub fn overruled(graph: &Graph, rules: &Rules, shown: &Record, digest: &Digest) -> bool {
     let Some(node) = graph.node(digest) else {
         return false;
     };
@@ -340,7 +312,22 @@ pub fn overruled(graph: &Graph, shown: &Record, digest: &Digest) -> bool {
     let mut paths = BTreeSet::new();
     leaves(record, &mut paths);
     leaves(shown, &mut paths);
-    paths
-        .iter()
-        .any(|path| leaf(record, path) != leaf(shown, path) && writes(graph, digest, path))
+    paths.iter().any(|path| {
+        let (own, seen) = (leaf(record, path), leaf(shown, path));
+        if own == seen || !writes(graph, digest, &Lens::Field(path)) {
+            return false;
+        }
+        match (rules.get(path), own, seen) {
+            // Of a list that is put together, what it brought is there and what it took is not.
+            (
+                Some(Rule::Union),
+                Some(Leaf::Value(Value::List(own))),
+                Some(Leaf::Value(Value::List(seen))),
+            ) => own.iter().chain(seen).any(|element| {
+                own.contains(element) != seen.contains(element)
+                    && writes(graph, digest, &Lens::Element(path, element))
+            }),
+            _ => true,
+        }
+    })
 }

@@ -3,22 +3,29 @@
 //! Invariant: a view does not depend on the order of arrival, on doubles, on the hub or on any clock; no merge is
 //! ever written.
 
+mod fields;
 mod graph;
 mod merge;
 mod name;
+mod rules;
+mod tree;
+mod why;
 
+pub use crate::domain::Path;
 pub use graph::{Graph, Node};
-pub use merge::{Field, Path, overruled};
+pub use merge::{Field, Ruling};
 pub use name::{computed_version, named_heads};
+pub use tree::{Branch, State, Tree, tree};
+pub use why::{DELETED, Why, paths, value_at, why};
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::domain::{Manifest, Strategy};
+use crate::domain::{Decision, Manifest, Strategy};
 use crate::hash::Digest;
 use crate::id::Version;
 use crate::limits::MERGE_HEADS_MAX;
-use crate::record::{Kind, Parent, Record};
+use crate::record::{Kind, Parent, RESTORE_ID, Record};
 use crate::time::Micros;
 use crate::zoo::{self, Bug};
 
@@ -32,6 +39,12 @@ pub struct Policy {
     pub manifest: Manifest,
     /// First eight hex digits of the record's digest; zeros before a home is founded.
     pub short: String,
+    /// The version of that record; None before a home is founded.
+    pub version: Option<Version>,
+    /// From which instant it holds.
+    pub since: Micros,
+    /// Those that held before it, the oldest first, each until the next one's instant.
+    pub earlier: Vec<Arc<Policy>>,
 }
 
 /// In the place of a digest before a home's policy is held.
@@ -42,11 +55,56 @@ impl Default for Policy {
         Policy {
             manifest: Manifest::default(),
             short: NO_POLICY.to_owned(),
+            version: None,
+            since: Micros(0),
+            earlier: Vec::new(),
         }
     }
 }
 
 impl Policy {
+    /// The policy that the versions of the policy entity say: last write wins, built in. None if there is none.
+    ///
+    /// O(versions²), for there are few.
+    pub fn of(graph: &Graph) -> Option<Policy> {
+        let mut times: Vec<Micros> = graph.nodes().map(|node| node.order_time).collect();
+        times.sort();
+        times.dedup();
+        let mut policies: Vec<Policy> = Vec::new();
+        for time in times {
+            let then = graph.until(time);
+            let Some(newest) = then.heads().into_iter().max_by(|a, b| by_rank(a, b)).cloned() else {
+                continue;
+            };
+            let short = newest.sealed.digest.short();
+            if policies.last().is_some_and(|last| last.short == short) {
+                continue;
+            }
+            // A policy that does not read is no policy: views are last writes, marked, until an owner mends it.
+            let manifest = Manifest::from_content(&newest.sealed.record.content);
+            policies.push(Policy {
+                manifest: manifest.unwrap_or_else(|_| Manifest::unreadable()),
+                short,
+                version: Some(newest.sealed.record.version.clone()),
+                since: time,
+                earlier: Vec::new(),
+            });
+        }
+        let mut last = policies.pop()?;
+        last.earlier = policies.into_iter().map(Arc::new).collect();
+        Some(last)
+    }
+
+    /// The policy that held at an instant, as far as is known now. O(log policies).
+    pub fn at(&self, at: Micros) -> &Policy {
+        static NONE: std::sync::LazyLock<Policy> = std::sync::LazyLock::new(Policy::default);
+        if at >= self.since {
+            return self;
+        }
+        let later = self.earlier.partition_point(|policy| policy.since <= at);
+        later.checked_sub(1).map_or(&NONE, |last| &*self.earlier[last])
+    }
+
     /// Whether it is a home's. A hub that has just joined knows its home before it holds the policy: until then it
     /// cannot tell a good record from a bad one.
     pub fn is_held(&self) -> bool {
@@ -71,8 +129,20 @@ pub struct View {
     pub queued: bool,
     /// Names that records of this id give as parents and that this hub does not hold, sorted.
     pub missing_parents: Vec<Version>,
+    /// Fields whose declared rule did not fit their values, so that the newest was taken.
+    pub unfit: Vec<Path>,
+    /// Whether a head's content is forgotten: an instant below the horizon is looked at.
+    pub forgotten: bool,
     /// The order time of the newest head.
     pub order_time: Micros,
+}
+
+/// How conflicts of an id are decided: by its type for an entity, by that of its newest head for a relationship.
+fn decision<'p>(policy: &'p Policy, eldest: &Kind, newest: &Kind) -> &'p Decision {
+    match (eldest, newest) {
+        (Kind::Relationship { .. }, Kind::Relationship { .. }) => policy.manifest.decision(newest),
+        _ => policy.manifest.decision(eldest),
+    }
 }
 
 /// Computes the view of one id; None when the graph is empty.
@@ -87,7 +157,8 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
         })
         .collect();
     let eldest = graph.eldest()?;
-    let strategy = policy.manifest.strategy(eldest.sealed.record.entity_type());
+    let decision = decision(policy, &eldest.sealed.record.kind, &newest.sealed.record.kind);
+    let strategy = decision.strategy;
     let missing_parents = graph.missing_parents();
     let order_time = newest.order_time;
     if let [only] = heads[..] {
@@ -99,12 +170,13 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
     let any_deleted = heads.iter().any(|head| head.sealed.record.deleted);
     let deletion = any_deleted && heads.iter().any(|head| !head.sealed.record.deleted);
     let many = heads.len() > MERGE_HEADS_MAX;
-    let last_write = strategy != Strategy::Merge || many;
-    let mut record = if last_write {
-        newest.sealed.record.clone()
+    let by_fields = matches!(strategy, Strategy::Merge | Strategy::Custom) && !many;
+    let (mut record, unfit) = if by_fields {
+        merge::merged(graph, &heads, &decision.rules, &eldest.sealed.record)
     } else {
-        merge::merged(graph, &heads, &eldest.sealed.record)
+        (newest.sealed.record.clone(), Vec::new())
     };
+    record.extra.remove(RESTORE_ID);
     settle_kind(&mut record, &eldest.sealed.record);
     record.user_id = newest.sealed.record.user_id.clone();
     record.deleted = if zoo::planted(Bug::DeletionByRank) {
@@ -124,8 +196,16 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
         conflict,
         queued: conflict && (deletion || strategy == Strategy::Manual),
         missing_parents,
+        unfit,
+        forgotten: heads.iter().any(|head| head.forgotten),
         order_time,
     })
+}
+
+/// Whether a record wrote something that readers do not see: it lost a conflict, at least in part.
+pub fn overruled(graph: &Graph, policy: &Policy, view: &View, digest: &Digest) -> bool {
+    let rules = &decision(policy, &view.record.kind, &view.record.kind).rules;
+    merge::overruled(graph, rules, &view.record, digest)
 }
 
 /// The view of an id whose graph is known to have one head, no gaps and no names left to resolve: its record, with
@@ -137,7 +217,7 @@ pub fn single(head: &Node, entity_type: Option<&str>, policy: &Policy) -> Option
         (Kind::Relationship { .. }, None) => {}
         _ => return None,
     }
-    let strategy = policy.manifest.strategy(entity_type);
+    let strategy = policy.manifest.decision(&eldest.kind).strategy;
     Some(of_one(head, &eldest, strategy, Vec::new()))
 }
 
@@ -155,6 +235,8 @@ fn of_one(head: &Node, eldest: &Record, strategy: Strategy, missing_parents: Vec
         conflict: false,
         queued: false,
         missing_parents,
+        unfit: Vec::new(),
+        forgotten: head.forgotten,
         order_time: head.order_time,
     }
 }

@@ -44,6 +44,8 @@ fn node(order_time: u64, record: Record) -> Node {
         order_time: Micros(order_time),
         edges,
         late: Vec::new(),
+        below: false,
+        forgotten: false,
     }
 }
 
@@ -52,7 +54,7 @@ fn seen(nodes: &[Node]) -> View {
         &Graph::build(nodes.to_vec()),
         &Policy {
             manifest: Manifest::default(),
-            short: "00000000".into(),
+            ..Policy::default()
         },
     )
     .unwrap()

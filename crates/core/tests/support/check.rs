@@ -8,12 +8,13 @@ use inbetweenies_core::domain::is_reserved;
 use inbetweenies_core::entry::Entry;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Dot, Id};
-use inbetweenies_core::machine::{Totals, load_graph};
+use inbetweenies_core::machine::{Totals, load_graph, load_view_at};
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::store::{
     End, Family, IdRow, LogRow, MemorySnapshot, RecordRow, Shown, Snapshot, Store, decode_row, edge_key,
     id_key, record_key, type_key,
 };
+use inbetweenies_core::time::Micros;
 use inbetweenies_core::view::{Policy, view};
 
 use super::World;
@@ -58,19 +59,24 @@ fn seen(world: &World, at: usize, id: &Id) -> String {
     let hub = world.hub(at);
     let snapshot = hub.store.snapshot();
     let one = |entity| {
-        let mut shown = read::one(&snapshot, &hub.policy, id, entity).unwrap();
+        let mut shown = read::one(&snapshot, &hub.policy, id, entity, None).unwrap();
         if let Some(shown) = &mut shown {
             shown.complete_to.clear();
         }
         shown
     };
-    let mut history = read::history(&snapshot, &hub.policy, id).unwrap().unwrap();
-    for row in &mut history {
-        row.children.sort();
-        row.accepted
-            .sort_by(|a, b| (&a.hub_id, &a.order_time).cmp(&(&b.hub_id, &b.order_time)));
-    }
-    format!("{:?} {:?} {history:?}", one(true), one(false))
+    let history = |entity| read::history(&snapshot, &hub.policy, id, entity, None, None, usize::MAX).unwrap();
+    let past = |entity| {
+        let instants = load_graph(&snapshot, id).unwrap();
+        let instants: Vec<Micros> = instants.nodes().map(|node| node.order_time).collect();
+        let then = |at: Micros| read::one(&snapshot, &hub.policy, id, entity, Some(at)).unwrap();
+        let told = instants
+            .into_iter()
+            .map(|at| format!("{:?}", then(at).map(|shown| shown.heads)));
+        told.collect::<Vec<_>>()
+    };
+    let told = |entity| (one(entity), history(entity), past(entity));
+    format!("{:?} {:?}", told(true), told(false))
 }
 
 fn rows<T: serde::de::DeserializeOwned>(store: &MemorySnapshot, family: Family) -> BTreeMap<Vec<u8>, T> {
@@ -211,7 +217,18 @@ fn check_index(store: &MemorySnapshot, policy: &Policy, totals: Totals) {
             records: graph.nodes().count() as u64,
             shown,
             queued: view.queued,
+            newest: graph.nodes().map(|node| node.order_time).max().unwrap(),
+            // Whether instants are told is checked by looking at them.
+            timed: kept.get(&id_key(&id)).is_some_and(|row| row.timed),
         };
+        for node in graph.nodes() {
+            let at = node.order_time;
+            assert_eq!(
+                load_view_at(store, policy, &id, at).unwrap(),
+                inbetweenies_core::view::view(&graph.until(at), policy.at(at)),
+                "{id} at {at}"
+            );
+        }
         assert_eq!(kept.get(&id_key(&id)), Some(&row), "the row of {id}");
     }
     assert_eq!(keys(store, Family::Types), types);

@@ -498,7 +498,14 @@ impl World {
 
     pub fn shown(&self, at: usize, id: &str) -> Option<read::Shown> {
         let hub = self.hub(at);
-        let mut shown = read::one(&hub.store.snapshot(), &hub.policy, &Id::new(id).unwrap(), true).unwrap();
+        let mut shown = read::one(
+            &hub.store.snapshot(),
+            &hub.policy,
+            &Id::new(id).unwrap(),
+            true,
+            None,
+        )
+        .unwrap();
         if let Some(shown) = &mut shown {
             shown.complete_to.clear();
         }
