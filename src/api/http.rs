@@ -130,6 +130,34 @@ impl Hub {
         }
     }
 
+    /// The hubs of its home, as it says.
+    pub async fn members(&self) -> Result<Value, ApiError> {
+        self.get("/api/v2/members").await
+    }
+
+    /// Fences a hub, or takes it back; the members after it.
+    pub async fn fence(&self, hub_id: &str, fenced: bool) -> Result<Value, ApiError> {
+        let act = if fenced { "fence" } else { "unfence" };
+        let path = format!("/api/v2/members/{}/{act}", escaped(hub_id));
+        let (_, answer, _) = self.call(Method::POST, &path, None, READ_TIMEOUT).await?;
+        Ok(answer)
+    }
+
+    /// The policy entity, as it says.
+    pub async fn policy(&self) -> Result<Value, ApiError> {
+        self.get("/api/v2/policy").await
+    }
+
+    /// Another policy; the policy entity after it.
+    pub async fn set_policy(&self, body: Value) -> Result<Value, ApiError> {
+        let mut bytes = Vec::new();
+        body.encode(&mut bytes);
+        let (_, answer, _) = self
+            .call(Method::PUT, "/api/v2/policy", Some(bytes), READ_TIMEOUT)
+            .await?;
+        Ok(answer)
+    }
+
     async fn one(&self, path: &str) -> Result<Option<Shown>, ApiError> {
         match self.get(path).await {
             Ok(answer) => self.read(Shown::read(answer)).map(Some),

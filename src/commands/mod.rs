@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod home;
 mod hub;
 mod import;
 mod mesh;
@@ -38,6 +39,14 @@ enum Command {
     Mesh(mesh::Args),
     /// Read and edit a home from this device, with or without a hub in reach
     Client(client::Args),
+    /// The hubs of a home
+    Members(home::Asked),
+    /// Say that a hub is lost, so that nothing waits for it; it may come back
+    Fence(home::Fence),
+    /// Say that a fenced hub is back
+    Unfence(home::Fence),
+    /// The rules of a home: show them, change them
+    Policy(home::Policy),
     /// Run homes in virtual time, with every fault that a home has
     Simulate(Simulate),
 }
@@ -61,6 +70,10 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Mesh(args) => mesh::run(&args),
         Command::Client(args) => client::run(args),
+        Command::Members(args) => home::members(&args),
+        Command::Fence(args) => home::fence(&args, true),
+        Command::Unfence(args) => home::fence(&args, false),
+        Command::Policy(args) => home::policy(&args),
         Command::Simulate(simulate) => ExitCode::from(simulate.run()),
     }
 }

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use inbetweenies_client::{DraftError, NotFound, StoreError};
+use inbetweenies_client::{DraftError, NotFound, RestoreError, StoreError};
+use inbetweenies_core::conflict::answer::AnswerError;
 use serde::Serialize;
 
 use super::fail;
@@ -60,6 +61,8 @@ macro_rules! failures {
 
 failures! {
     AddressError => |_| 2,
+    AnswerError => |_| 1,
+    RestoreError => |_| 1,
     ApiError => |_| 1,
     DraftError => |_| 1,
     NotFound => |_| 1,

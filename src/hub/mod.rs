@@ -12,3 +12,4 @@ mod run;
 mod settings;
 
 pub use run::{HubError, run};
+pub use settings::manifest;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use inbetweenies_core::clock::Clock;
+use inbetweenies_core::conflict::answer::{Answer, AnswerError};
 use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
-use inbetweenies_core::record::{Kind, Parent, Record};
+use inbetweenies_core::record::{Kind, Parent, RESTORE_ID, Record};
 use inbetweenies_core::time::{Micros, order_time};
 use inbetweenies_core::value::{Budget, Map, decode_msgpack};
-use inbetweenies_core::view::View;
+use inbetweenies_core::view::{Policy, View};
 use inbetweenies_core::wire::{SyncRequest, SyncType};
 use serde_bytes::ByteBuf;
 
@@ -83,11 +84,13 @@ impl Draft {
 
     /// What is shown, to be edited: on top of all its heads, so that the edit settles them.
     pub fn on(view: &View) -> Draft {
+        let mut extra = view.record.extra.clone();
+        extra.remove(RESTORE_ID); // this is another edit
         Draft {
             id: view.record.id.clone(),
             kind: view.record.kind.clone(),
             content: view.record.content.clone(),
-            extra: view.record.extra.clone(),
+            extra,
             deleted: view.record.deleted,
             parents: view.heads.clone(),
         }
@@ -95,6 +98,19 @@ impl Draft {
 }
 
 impl Replica {
+    /// A person's answer to a conflict, as this device sees it: an edit on top of the heads that the person saw.
+    pub fn answer(&self, id: &Id, policy: &Policy, answer: &Answer) -> Result<Draft, AnswerError> {
+        let answered = answer.on(id, &self.graph(id), policy)?;
+        Ok(Draft {
+            id: id.clone(),
+            kind: answered.kind,
+            content: answered.content,
+            extra: answered.extra,
+            deleted: answered.deleted,
+            parents: answered.parents,
+        })
+    }
+
     /// Makes one change set of drafts, with versions of this device and the checks of a hub's door. `now` is what this
     /// device's clock says.
     pub fn stamp(&self, drafts: Vec<Draft>, now: Micros) -> Result<Edited, DraftError> {

@@ -224,7 +224,7 @@ fn nothing_to_do(desk: &Desk, id: &Id, words: &str) -> Result<ExitCode, Failure>
 }
 
 /// Puts one change set on disk, sends it if a hub is named, and tells of it. The first draft is what it is about.
-async fn carry_out(
+pub(super) async fn carry_out(
     desk: &Desk,
     store: &mut Store,
     drafts: Vec<Draft>,

@@ -3,6 +3,7 @@
 mod edit;
 mod fields;
 mod find;
+mod settle;
 mod show;
 mod sync;
 
@@ -81,6 +82,10 @@ enum Command {
         /// An id, the beginning of one, or a name
         what: String,
     },
+    /// Settle a conflict: keep a version, say what holds, delete it, or choose a strategy for this once
+    Resolve(settle::Resolve),
+    /// Put a thing, a room with what is in it, or the whole home back as it was: new edits, which can be undone
+    Restore(settle::PutBack),
     /// What this store holds, what is pending, what was refused
     Status,
 }
@@ -137,6 +142,8 @@ async fn act(args: Args) -> Result<ExitCode, Failure> {
         Command::Get { what } => show::get(&Store::open(dir)?, &what, desk.json),
         Command::List { r#type } => show::list(&Store::open(dir)?, r#type.as_deref(), desk.json),
         Command::History { what } => show::history(&Store::open(dir)?, &what, desk.json),
+        Command::Resolve(wish) => settle::resolve(&desk, Store::open(dir)?, wish).await,
+        Command::Restore(wish) => settle::restore(&desk, Store::open(dir)?, wish).await,
         Command::Status => show::status(&Store::open(dir)?, desk.json),
     }
 }

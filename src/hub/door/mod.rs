@@ -4,6 +4,7 @@
 //! nothing and says what to do.
 
 mod body;
+mod govern;
 mod guard;
 mod peer;
 mod read;
@@ -112,19 +113,38 @@ pub fn routes(app: &mut web::ServiceConfig) {
         ))
         .service(get("/api/v2/diff", web::to(read::diff)))
         .service(get("/api/v2/conflicts", web::to(read::conflicts)))
+        .service(only(
+            Method::POST,
+            "/api/v2/conflicts/{id}",
+            web::to(govern::answer),
+        ))
+        .service(get("/api/v2/members", web::to(govern::members)))
+        .service(only(
+            Method::POST,
+            "/api/v2/members/{hub}/{act:fence|unfence}",
+            web::to(govern::fence),
+        ))
+        .service(
+            web::resource("/api/v2/policy")
+                .route(web::to(govern::policy).method(Method::GET))
+                .route(web::to(govern::set_policy).method(Method::PUT))
+                .default_service(web::to(|request: HttpRequest| {
+                    ready(wrong_method(&request, "GET and PUT"))
+                })),
+        )
         .default_service(web::to(nowhere));
 }
 
 /// A path with the one method that it takes; whoever comes with another is told which.
 fn only(method: Method, path: &str, route: Route) -> Resource {
-    let allowed = method.clone();
+    let allowed = method.to_string();
     let other = web::to(move |request: HttpRequest| ready(wrong_method(&request, &allowed)));
     web::resource(path)
         .route(route.method(method))
         .default_service(other)
 }
 
-fn wrong_method(request: &HttpRequest, allowed: &Method) -> HttpResponse {
+fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let detail = format!(
         "{} takes {allowed} alone, not {}",
         request.path(),
@@ -132,7 +152,7 @@ fn wrong_method(request: &HttpRequest, allowed: &Method) -> HttpResponse {
     );
     let problem = Problem::new(405, "Method not allowed", "wrong_method", detail);
     let mut response = body::problem(request, &problem);
-    if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+    if let Ok(allowed) = HeaderValue::from_str(&allowed.replace(" and ", ", ")) {
         response.headers_mut().insert(ALLOW, allowed);
     }
     response

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use inbetweenies_core::machine::Ticket;
 use inbetweenies_core::node::{Mail, room_for_body};
 use inbetweenies_core::reconcile;
-use inbetweenies_core::wire::{Problem, SyncRequest};
+use inbetweenies_core::wire::{Problem, SyncRequest, SyncResponse};
 
 use super::{Doors, body};
 use crate::hub::office::Answer;
@@ -39,23 +40,34 @@ async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -
             .map_err(|_| doors.busy("bodies"))?
     }?;
     if !read.sets.is_empty() {
-        doors.reader.room_for(room_for_body(len)).map_err(|room| {
-            let detail = format!(
-                "this hub's disk is full ({room}); reads go on, changes are taken when there is room"
-            );
-            let mut problem = Problem::new(507, "Disk full", "disk_full", detail);
-            problem.retry_after = Some(30);
-            problem
-        })?;
+        room(doors, len)?;
     }
+    let answer = ask(doors, |ticket| {
+        Mail::Reconcile(reconcile::Input::Sync {
+            ticket,
+            request: Box::new(read),
+        })
+    });
+    answer.await.map(Box::new)
+}
+
+/// Whether the disk takes what a body of so many bytes brings.
+pub fn room(doors: &Doors, len: usize) -> Result<(), Problem> {
+    doors.reader.room_for(room_for_body(len)).map_err(|room| {
+        let detail =
+            format!("this hub's disk is full ({room}); reads go on, changes are taken when there is room");
+        let mut problem = Problem::new(507, "Disk full", "disk_full", detail);
+        problem.retry_after = Some(30);
+        problem
+    })
+}
+
+/// Posts what is asked for under a ticket, and waits for the answer.
+pub async fn ask(doors: &Doors, mail: impl FnOnce(Ticket) -> Mail) -> Result<SyncResponse, Problem> {
     let (expected, answer) = doors.office.expect();
-    let ticket = expected.ticket;
-    doors.office.post(Mail::Reconcile(reconcile::Input::Sync {
-        ticket,
-        request: Box::new(read),
-    }));
+    doors.office.post(mail(expected.ticket));
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(Ok(answer)) => answer.map_err(|mut problem| {
+        Ok(Ok(answer)) => answer.map(|response| *response).map_err(|mut problem| {
             problem.retry_after = problem.retry_after.map(|_| doors.retry_after);
             problem
         }),

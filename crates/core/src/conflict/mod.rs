@@ -4,6 +4,7 @@
 //! Invariant: nothing is decided when a record is accepted; every answer here is computed from one snapshot and the
 //! policy in it.
 
+pub mod answer;
 pub mod read;
 
 #[cfg(test)]

@@ -185,7 +185,9 @@ pub fn load_members(store: &dyn Snapshot) -> Result<Vec<Member>, StoreError> {
             hub_id,
             name,
             address: text("address").and_then(|address| address.parse().ok()),
-            left: text("state").is_some_and(|state| state != "member"),
+            replica: text("replica").and_then(|replica| replica.parse().ok()),
+            left: text("state") == Some("left"),
+            fenced: text("state") == Some("fenced"),
         });
     }
     Ok(members)

@@ -6,7 +6,7 @@ mod load;
 mod post;
 
 pub use load::{Horizon, load_graph, load_members, load_policy, load_view, load_view_at, node};
-pub use post::{Identity, Landed, Member, SetResult, Totals};
+pub use post::{Act, Identity, Landed, Member, SetResult, Totals};
 
 use std::time::Duration;
 

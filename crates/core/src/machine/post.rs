@@ -1,7 +1,10 @@
 //! What rooms hand each other: plain data that names no room.
 
+use std::collections::BTreeSet;
+
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
+use crate::value::Map;
 use crate::wire::Rejected;
 
 /// What became of one change set.
@@ -28,6 +31,29 @@ pub struct Landed {
     pub known: bool,
     /// Whether its id has several heads now.
     pub contested: bool,
+}
+
+/// What an owner wants of the home itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Another policy.
+    Policy {
+        /// The domain manifest, whole.
+        content: Map,
+        /// The versions of the policy that the owner saw; None for whatever they are.
+        heads: Option<BTreeSet<String>>,
+        /// Who changes it.
+        user_id: Option<String>,
+    },
+    /// A hub is lost, or back: whether horizons wait for it.
+    Fence {
+        /// Which.
+        hub_id: HubId,
+        /// Lost.
+        fenced: bool,
+        /// Who says so.
+        user_id: Option<String>,
+    },
 }
 
 /// Who this hub is.
@@ -67,6 +93,10 @@ pub struct Member {
     pub name: String,
     /// Where it can be dialled.
     pub address: Option<std::net::SocketAddr>,
+    /// The life it writes under, as it last said.
+    pub replica: Option<ReplicaId>,
     /// Whether it has left the home.
     pub left: bool,
+    /// Whether it was fenced: horizons do not wait for it.
+    pub fenced: bool,
 }

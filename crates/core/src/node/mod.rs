@@ -148,6 +148,13 @@ impl Route for storage::Output {
             Output::Accepted { ticket, results } => {
                 post(Mail::Reconcile(reconcile::Input::Accepted { ticket, results }));
             }
+            Output::Governed { ticket, result } => {
+                let answer = result.map(|landed| {
+                    let (id, version) = (landed.id.to_string(), landed.version.to_string());
+                    Box::new(SyncResponse::decided(id, version, landed.known))
+                });
+                effects.push(Effect::Reply { ticket, answer });
+            }
             Output::Applied {
                 link,
                 applied,

@@ -298,16 +298,19 @@ impl Group<'_> {
         };
         let hub_id = self.state.meta.hub_id.to_string();
         let Ok(id) = Id::new(&hub_id) else { return Ok(None) };
+        self.settle_ids()?;
+        let now = load_view(&self.overlay, &self.state.policy, &id)?;
+        // A fence stands until somebody takes it back, whatever else a hub says of itself.
+        let state = now.as_ref().and_then(|view| view.record.content.get("state"));
+        let state = state.and_then(Value::as_text).filter(|state| *state == "fenced");
         let mut content = Map::from([
-            ("state".to_owned(), Value::from("member")),
+            ("state".to_owned(), Value::from(state.unwrap_or("member"))),
             ("replica".to_owned(), Value::Text(replica.to_string())),
             ("life".to_owned(), Value::Int(self.state.meta.life as i64)),
         ]);
         if let Some(address) = self.settings.address {
             content.insert("address".to_owned(), Value::Text(address.to_string()));
         }
-        self.settle_ids()?;
-        let now = load_view(&self.overlay, &self.state.policy, &id)?;
         let name = Some(self.settings.name.clone());
         let same = |record: &Record| {
             record.content == content && matches!(&record.kind, Kind::Entity { name: n, .. } if *n == name)
@@ -337,8 +340,21 @@ impl Group<'_> {
         id: Id,
         entity_type: &str,
         name: Option<String>,
+        parents: Vec<crate::record::Parent>,
+        content: Map,
+    ) -> Arc<Sealed> {
+        self.home_record(id, entity_type, name, parents, content, None)
+    }
+
+    /// A record about the home that somebody had this hub write; the hub itself where nobody is named.
+    pub fn home_record(
+        &mut self,
+        id: Id,
+        entity_type: &str,
+        name: Option<String>,
         mut parents: Vec<crate::record::Parent>,
         content: Map,
+        user_id: Option<String>,
     ) -> Arc<Sealed> {
         let hub_id = self.state.meta.hub_id;
         let stamp = self.state.hlc.tick(self.now.wall);
@@ -353,7 +369,7 @@ impl Group<'_> {
                 name,
                 source_type: None,
             },
-            user_id: Some(hub_id.to_string()),
+            user_id: Some(user_id.unwrap_or_else(|| hub_id.to_string())),
             parents,
             deleted: false,
             content,

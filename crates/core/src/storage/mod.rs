@@ -6,6 +6,7 @@
 mod accept;
 mod apply;
 mod fork;
+mod govern;
 mod group;
 mod index;
 mod life;
@@ -29,10 +30,11 @@ use state::State;
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::id::{Dot, HomeId, HubId, ReplicaId};
-use crate::machine::{Gauge, Identity, Link, Machine, Member, SetResult, Ticket, Totals};
+use crate::machine::{Act, Gauge, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::Now;
 use crate::view::Policy;
+use crate::wire::Problem;
 use crate::zoo::{self, Bug};
 
 /// What storage is told.
@@ -51,6 +53,13 @@ pub enum Input {
         link: Link,
         /// Verified as far as bytes go.
         bundles: Vec<Bundle>,
+    },
+    /// An owner decides about the home.
+    Govern {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// What.
+        act: Act,
     },
     /// This hub has met its home.
     Join {
@@ -84,7 +93,8 @@ impl Input {
         match self {
             Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
-            Input::Join { .. }
+            Input::Govern { .. }
+            | Input::Join { .. }
             | Input::Fork { .. }
             | Input::Twin { .. }
             | Input::Committed { .. }
@@ -101,7 +111,8 @@ impl Input {
                 .map(|sealed| sealed.bytes.len() + 128)
                 .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
-            Input::Join { .. }
+            Input::Govern { .. }
+            | Input::Join { .. }
             | Input::Fork { .. }
             | Input::Twin { .. }
             | Input::Committed { .. }
@@ -121,6 +132,13 @@ pub enum Output {
         ticket: Ticket,
         /// In the order of the sets.
         results: Vec<SetResult>,
+    },
+    /// Follows from durability: what an owner's decision came to.
+    Governed {
+        /// Of the request.
+        ticket: Ticket,
+        /// The record that says it, or why there is none.
+        result: Result<Landed, Problem>,
     },
     /// Follows from durability: what a peer's entries came to.
     Applied {
@@ -268,6 +286,7 @@ impl Storage {
             match input {
                 Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
+                Input::Govern { ticket, act } => group.govern(ticket, act)?,
                 Input::Join { home_id } => group.join(home_id)?,
                 Input::Fork { replica, common } => group.stands(replica, common),
                 Input::Twin { of } => group.leave_the_name_to_the_twin(of)?,

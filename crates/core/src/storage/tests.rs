@@ -36,6 +36,7 @@ fn settings() -> Settings {
 fn names(outputs: &[Output]) -> Vec<&'static str> {
     let name = |output: &Output| match output {
         Output::Commit(_) => "commit",
+        Output::Governed { .. } => "governed",
         Output::Accepted { .. } => "accepted",
         Output::Applied { .. } => "applied",
         Output::Durable { .. } => "durable",

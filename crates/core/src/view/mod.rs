@@ -147,6 +147,11 @@ fn decision<'p>(policy: &'p Policy, eldest: &Kind, newest: &Kind) -> &'p Decisio
 
 /// Computes the view of one id; None when the graph is empty.
 pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
+    view_by(graph, policy, None)
+}
+
+/// The view of one id as it would be under another strategy than its type's; for a person who chooses one for this once.
+pub fn view_by(graph: &Graph, policy: &Policy, instead: Option<Strategy>) -> Option<View> {
     let heads: Vec<&Node> = graph.heads();
     let newest = *heads.iter().max_by(|a, b| by_rank(a, b))?;
     let names: Vec<Parent> = heads
@@ -158,7 +163,7 @@ pub fn view(graph: &Graph, policy: &Policy) -> Option<View> {
         .collect();
     let eldest = graph.eldest()?;
     let decision = decision(policy, &eldest.sealed.record.kind, &newest.sealed.record.kind);
-    let strategy = decision.strategy;
+    let strategy = instead.unwrap_or(decision.strategy);
     let missing_parents = graph.missing_parents();
     let order_time = newest.order_time;
     if let [only] = heads[..] {

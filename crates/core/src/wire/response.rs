@@ -179,6 +179,19 @@ impl SyncResponse {
     }
 }
 
+impl SyncResponse {
+    /// The answer to an owner's decision: the record that says it.
+    pub fn decided(id: String, version: String, known: bool) -> SyncResponse {
+        let mut response = SyncResponse::new(SyncType::Entities, Micros(0));
+        response.applied.push(Applied {
+            id,
+            version,
+            outcome: if known { Outcome::Known } else { Outcome::Durable },
+        });
+        response
+    }
+}
+
 /// The two maps that a clock is on the wire.
 pub fn clock_to_wire(clock: &Clock) -> (ClockMap, BTreeMap<String, String>) {
     let sequences = clock
