@@ -148,6 +148,10 @@ pub struct Tuning {
     pub interval: Duration,
     /// How often one that did not change is told all the same.
     pub quiet_interval: Duration,
+    /// How long replaced content is kept at least; zero: for ever.
+    pub content_min: Duration,
+    /// How often a hub looks whether some may go.
+    pub horizon_interval: Duration,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.
@@ -179,6 +183,8 @@ impl Default for Tuning {
             links_max: 16,
             interval: Duration::from_secs(1),
             quiet_interval: Duration::from_secs(30),
+            content_min: Duration::ZERO,
+            horizon_interval: Duration::from_secs(24 * 3_600),
             probe_period: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(400),
             suspect_timeout: Duration::from_secs(5),

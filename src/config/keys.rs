@@ -117,6 +117,16 @@ table! {
             "The domain manifest that seeds a new home's policy; when relative, to the current directory.";
     }
 
+    /// How long the content of replaced versions is kept. Their skeletons stay for ever.
+    retention: Retention {
+        forget: bool = true, Any,
+            "Whether this hub proposes that replaced content may go; others of the home may all the same.";
+        content_min: Duration = Duration::hours(24 * 365), within(Duration::seconds(1), Duration::hours(24 * 36_500)),
+            "How long replaced content is kept at least, once every hub that is not fenced holds what replaced it.";
+        check_interval: Duration = Duration::hours(24), within(Duration::seconds(1), Duration::hours(24 * 365)),
+            "How often it is looked whether some may go.";
+    }
+
     /// What is taken from outside; each may be lowered, but not raised above the protocol's limit.
     limits: Limits {
         body_max: Size = Size::mib(32), protocol(Size::kib(4), Size::mib(32)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inbetweenies_core::clock::Clock;
-use inbetweenies_core::machine::{Identity, Link, Totals};
+use inbetweenies_core::machine::{ClockDoubt, Horizon, Identity, Link, Totals};
 use inbetweenies_core::node::Notice;
 use inbetweenies_core::peers::PeerStatus;
 use inbetweenies_core::storage::Event;
@@ -34,9 +34,18 @@ pub struct Known {
     clocks: BTreeMap<Link, Clock>,
     events: VecDeque<EventRow>,
     own_policy: Option<String>,
+    horizon: Horizon,
+    clock_doubt: Option<ClockDoubt>,
 }
 
 impl Known {
+    fn remember(&mut self, row: EventRow) {
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(row);
+    }
+
     /// Whether this hub has a home and its rules: before that it can serve nobody.
     pub fn has_home(&self) -> bool {
         self.identity.home_id.is_some() && self.policy.is_held()
@@ -82,11 +91,35 @@ pub struct Status {
     merkle_root: Option<String>,
     merkle_clock: Option<ClockMap>,
     horizon: ClockMap,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_suspect: Option<ClockRow>,
     policy: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_differs: Option<String>,
     peers: Vec<PeerRow>,
     events: Vec<EventRow>,
+}
+
+/// Why this hub's clock cannot be right.
+#[derive(Debug, Serialize)]
+struct ClockRow {
+    /// `ahead` or `behind`.
+    is: &'static str,
+    /// Of the newest time that was heard, in seconds, when it was noticed.
+    by_s: u64,
+}
+
+impl ClockRow {
+    fn of(doubt: ClockDoubt) -> ClockRow {
+        let (is, by) = match doubt {
+            ClockDoubt::Ahead(by) => ("ahead", by),
+            ClockDoubt::Behind(by) => ("behind", by),
+        };
+        ClockRow {
+            is,
+            by_s: by.as_secs(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -110,7 +143,13 @@ fn lag(ours: &Clock, theirs: &Clock) -> u64 {
 
 impl Board {
     /// A board with what the store held.
-    pub fn new(identity: Identity, clock: Clock, totals: Totals, policy: Arc<Policy>) -> Board {
+    pub fn new(
+        identity: Identity,
+        clock: Clock,
+        totals: Totals,
+        policy: Arc<Policy>,
+        horizon: Horizon,
+    ) -> Board {
         let known = Known {
             identity,
             clock,
@@ -120,6 +159,8 @@ impl Board {
             clocks: BTreeMap::new(),
             events: VecDeque::new(),
             own_policy: None,
+            horizon,
+            clock_doubt: None,
         };
         Board {
             known: Mutex::new(known),
@@ -174,14 +215,20 @@ impl Board {
                 known.policy = policy;
                 self.home.send_replace(known.has_home());
             }
+            Notice::Horizon(horizon) => known.horizon = horizon,
+            Notice::ClockDoubt(doubt) => {
+                if let Some(doubt) = doubt {
+                    let row = doubted(doubt, office.now());
+                    tracing::warn!(code = row.code, "{}", row.detail);
+                    known.remember(row);
+                }
+                known.clock_doubt = doubt;
+            }
             Notice::Event(event) => {
                 let row = row(&event, office.now());
                 tracing::warn!(code = row.code, "{}", row.detail);
                 metrics::counter!("inbetweenies_events_total", "code" => row.code).increment(1);
-                if known.events.len() == EVENTS_MAX {
-                    known.events.pop_front();
-                }
-                known.events.push_back(row);
+                known.remember(row);
             }
             Notice::Peers(peers) => {
                 metrics::gauge!("inbetweenies_peers").set(peers.len() as f64);
@@ -237,12 +284,30 @@ impl Board {
             clock_checks,
             merkle_root: None,
             merkle_clock: None,
-            horizon: ClockMap::new(),
+            horizon: known
+                .horizon
+                .iter()
+                .map(|(replica, sequence)| (replica.to_string(), *sequence))
+                .collect(),
+            clock_suspect: known.clock_doubt.map(ClockRow::of),
             policy: known.policy.short.clone(),
             policy_differs: known.own_policy.clone(),
             peers: peers.collect(),
             events: known.events.iter().cloned().collect(),
         }
+    }
+}
+
+fn doubted(doubt: ClockDoubt, now: Now) -> EventRow {
+    let row = ClockRow::of(doubt);
+    let detail = format!(
+        "this hub's clock is {} s {} of what other hubs say: set it; until then its stamps are bounded by their time",
+        row.by_s, row.is
+    );
+    EventRow {
+        at: now.wall.to_string(),
+        code: "CLOCK_SUSPECT",
+        detail,
     }
 }
 

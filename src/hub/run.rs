@@ -130,6 +130,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
         clock.clone(),
         storage.totals(),
         storage.policy(),
+        storage.horizon().clone(),
     );
     report_policy(&board, &config, policy.as_ref(), &storage);
     let links = Links::new(

@@ -50,6 +50,8 @@ pub fn storage(
         policy,
         group_records_max: config.storage.group_max,
         group_bytes_max: config.storage.group_bytes_max.as_usize(),
+        content_min: config.retention.forget.then(|| config.retention.content_min.get()),
+        horizon_interval: config.retention.check_interval.get(),
         seed,
     }
 }
@@ -62,6 +64,7 @@ pub fn reconcile(config: &Config) -> reconcile::Settings {
         interval: config.gossip.interval.get(),
         quiet_interval: config.gossip.quiet_interval.get(),
         window_bytes_max: config.gossip.window_bytes_max.as_usize(),
+        forgets: config.retention.forget,
     }
 }
 

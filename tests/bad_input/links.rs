@@ -201,6 +201,7 @@ fn messages_that_cannot_be_end_the_link() {
     let beyond = clock(&[(own, u64::MAX)]);
     let two = clock(&[(ReplicaId([1; 16]), u64::MAX), (ReplicaId([2; 16]), u64::MAX)]);
     let liar = WireBundle {
+        forgotten: Vec::new(),
         entry: ByteBuf::from(vec![0x80]),
         signature: None,
         records: Vec::new(),

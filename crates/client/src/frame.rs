@@ -139,6 +139,9 @@ pub struct RecordRow {
     pub order_time: Micros,
     /// What its bare parent names stood for.
     pub resolved: Vec<Vec<Digest>>,
+    /// If its content is forgotten, so that `bytes` are its skeleton's: its identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Digest>,
 }
 
 /// A clock as a frame holds it.

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use inbetweenies_core::clock::Clock;
-use inbetweenies_core::domain::is_reserved;
+use inbetweenies_core::domain::{HORIZON, is_reserved};
 use inbetweenies_core::entry::{Sealed, Stamp};
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{HomeId, Id};
+use inbetweenies_core::machine::Horizon;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::time::Micros;
+use inbetweenies_core::view::horizon;
 use inbetweenies_core::zoo::{self, Bug};
 
 use crate::frame::{FORMAT, Frame, LocalRecord, Opened, RefusedRow, SetRow, Synced, clock_of};
@@ -28,6 +30,7 @@ pub struct Replica {
     pending: BTreeMap<u64, PendingSet>,
     refused: BTreeMap<u64, (PendingSet, Vec<RefusedRow>)>,
     clock: Clock,
+    horizon: Horizon,
 }
 
 /// A change set of this device.
@@ -46,12 +49,13 @@ fn bad<T>(what: impl Into<String>) -> Result<T, FrameError> {
     Err(FrameError(what.into()))
 }
 
-fn sealed(bytes: &[u8]) -> Result<Arc<Sealed>, FrameError> {
+fn sealed(bytes: &[u8], forgotten: Option<Digest>) -> Result<Arc<Sealed>, FrameError> {
     let record = Record::from_stored(bytes).map_err(|error| FrameError(format!("a record: {error}")))?;
     Ok(Arc::new(Sealed {
         record,
         bytes: bytes.to_vec(),
-        digest: Digest::of(bytes),
+        digest: forgotten.unwrap_or_else(|| Digest::of(bytes)),
+        forgotten: forgotten.is_some(),
     }))
 }
 
@@ -73,6 +77,7 @@ impl Replica {
             pending: BTreeMap::new(),
             refused: BTreeMap::new(),
             clock: Clock::new(),
+            horizon: Horizon::new(),
         })
     }
 
@@ -95,7 +100,7 @@ impl Replica {
             Frame::Opened(_) => return bad("a second beginning"),
             Frame::Edited(edited) => {
                 fresh(edited.set)?;
-                let open = |row: &LocalRecord| Ok((sealed(&row.bytes)?, row.order_time));
+                let open = |row: &LocalRecord| Ok((sealed(&row.bytes, None)?, row.order_time));
                 let records = edited
                     .records
                     .iter()
@@ -176,6 +181,8 @@ impl Replica {
                 .flat_map(BTreeMap::values_mut)
                 .for_each(|held| held.forget(replica));
         }
+        let of_horizon = |(sealed, _): &(Arc<Sealed>, Stamp)| sealed.record.id.as_str() == HORIZON;
+        let horizons = sets.iter().flatten().any(of_horizon);
         for (row, records) in synced.sets.iter().zip(sets) {
             for (sealed, stamp) in records {
                 if zoo::planted(Bug::PullOverwrites) {
@@ -193,6 +200,14 @@ impl Replica {
         if let Some(clock) = &synced.clock {
             self.clock = clock_of(clock);
         }
+        if horizons && let Ok(id) = Id::new(HORIZON) {
+            self.horizon = horizon(&self.graph(&id));
+        }
+    }
+
+    /// How far content counts as forgotten, as far as this device has heard.
+    pub fn horizon(&self) -> &Horizon {
+        &self.horizon
     }
 
     fn hold(&mut self, sealed: &Arc<Sealed>) -> &mut Held {
@@ -323,7 +338,10 @@ impl Replica {
             let record = &held.sealed.record;
             // What hubs write is theirs to keep.
             let reserved = record.entity_type().is_some_and(is_reserved);
-            held.stamps.is_empty() && !reserved && !pending.contains(&held.sealed.digest)
+            held.stamps.is_empty()
+                && !reserved
+                && !held.sealed.forgotten // what is left of it is not what was written
+                && !pending.contains(&held.sealed.digest)
         };
         self.all().filter(orphan).map(|held| held.sealed.digest).collect()
     }
@@ -354,7 +372,7 @@ type Opening = Vec<(Arc<Sealed>, Stamp)>;
 
 fn open_set(row: &SetRow) -> Result<Opening, FrameError> {
     let records = row.records.iter().map(|row| {
-        let sealed = sealed(&row.bytes)?;
+        let sealed = sealed(&row.bytes, row.forgotten)?;
         let stamp = Stamp {
             digest: sealed.digest,
             order_time: row.order_time,

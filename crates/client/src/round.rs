@@ -122,6 +122,7 @@ pub fn take_page(replica: &Replica, reply: &Reply, synced: &mut Synced, summary:
             bytes: ByteBuf::from(received.sealed.bytes.clone()),
             order_time: received.stamp.order_time,
             resolved: received.stamp.resolved.clone(),
+            forgotten: received.sealed.forgotten.then_some(received.sealed.digest),
         });
         synced.sets.push(SetRow {
             dot: set.dot,

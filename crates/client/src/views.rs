@@ -56,7 +56,11 @@ impl Replica {
     /// The versions of one id and how they follow each other.
     pub fn graph(&self, id: &Id) -> Graph {
         let shown = |held: &&Held| !zoo::planted(Bug::EditHidden) || !held.stamps.is_empty();
-        Graph::build(self.versions(id).filter(shown).map(|held| held.node()))
+        Graph::build(
+            self.versions(id)
+                .filter(shown)
+                .map(|held| held.node(self.horizon())),
+        )
     }
 
     /// What is shown of one id; None if nothing is known of it. O(versions).

@@ -291,8 +291,10 @@ pub struct Sealed {
     pub record: Record,
     /// Its canonical form.
     pub bytes: Vec<u8>,
-    /// SHA-256 of it.
+    /// SHA-256 of it; where the content is forgotten, of what it once was.
     pub digest: Digest,
+    /// Whether only the skeleton is left.
+    pub forgotten: bool,
 }
 
 impl Sealed {
@@ -304,6 +306,18 @@ impl Sealed {
             record,
             bytes,
             digest,
+            forgotten: false,
+        }
+    }
+
+    /// What is left of a record whose content is forgotten.
+    pub fn skeleton(record: Record, digest: Digest) -> Sealed {
+        let record = record.skeleton();
+        Sealed {
+            bytes: record.canonical(),
+            record,
+            digest,
+            forgotten: true,
         }
     }
 }

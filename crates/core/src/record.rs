@@ -111,6 +111,18 @@ impl Record {
             && (self.extra == other.extra || extra(self) == extra(other))
     }
 
+    /// What stays of it when its content is forgotten: what it is a version of, its name, its type or ends, its writer,
+    /// its parents, and whether it says "deleted".
+    pub fn skeleton(&self) -> Record {
+        let mut record = self.clone();
+        record.content = Map::new();
+        record.extra = Map::new();
+        if let Kind::Entity { name, source_type, .. } = &mut record.kind {
+            (*name, *source_type) = (None, None);
+        }
+        record
+    }
+
     /// Its fields by their names in the canonical form, sorted by key.
     fn fields(&self) -> Map {
         let mut map = self.extra.clone();

@@ -78,6 +78,8 @@ pub enum Bug {
     PullOverwrites,
     /// A client does not show its pending edits.
     EditHidden,
+    /// A horizon is written without asking whether the others have come so far.
+    HorizonUnasked,
     /// A client that is told of one landed set forgets the others that it pushed.
     AckForgetsRest,
 }
@@ -121,6 +123,7 @@ impl Bug {
         Bug::LoserUnacked,
         Bug::PullOverwrites,
         Bug::EditHidden,
+        Bug::HorizonUnasked,
         Bug::AckForgetsRest,
     ];
 
@@ -163,6 +166,7 @@ impl Bug {
             Bug::LoserUnacked => "loser-unacked",
             Bug::PullOverwrites => "pull-overwrites",
             Bug::EditHidden => "edit-hidden",
+            Bug::HorizonUnasked => "horizon-unasked",
             Bug::AckForgetsRest => "ack-forgets-rest",
         }
     }
@@ -218,6 +222,7 @@ impl Bug {
             Bug::LoserUnacked => "a record that lost a conflict is not acknowledged",
             Bug::PullOverwrites => "a client's pending edit goes when news of the same thing comes",
             Bug::EditHidden => "a client does not show its pending edits",
+            Bug::HorizonUnasked => "a horizon is written without asking whether the others have come so far",
             Bug::AckForgetsRest => {
                 "a client that is told of one landed set forgets the others that it pushed"
             }

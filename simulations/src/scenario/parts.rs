@@ -185,7 +185,7 @@ pub enum Setting<'t> {
 }
 
 /// All settings, by name.
-pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 18] {
+pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 20] {
     use Setting::{Bytes, Count, Time};
     [
         (
@@ -204,6 +204,8 @@ pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 18] {
         ("links_max", Count(&mut tuning.links_max, bounds::PEERS)),
         ("interval", Time(&mut tuning.interval)),
         ("quiet_interval", Time(&mut tuning.quiet_interval)),
+        ("content_min", Time(&mut tuning.content_min)),
+        ("horizon_interval", Time(&mut tuning.horizon_interval)),
         ("probe_period", Time(&mut tuning.probe_period)),
         ("probe_timeout", Time(&mut tuning.probe_timeout)),
         ("suspect_timeout", Time(&mut tuning.suspect_timeout)),

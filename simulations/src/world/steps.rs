@@ -46,6 +46,8 @@ pub fn storage_settings(
         policy: super::manifest(),
         group_records_max: tuning.group_records_max,
         group_bytes_max: tuning.group_bytes_max,
+        content_min: Some(tuning.content_min).filter(|keep| !keep.is_zero()),
+        horizon_interval: tuning.horizon_interval,
         seed,
     }
 }
@@ -103,6 +105,7 @@ impl World {
                 interval: tuning.interval,
                 quiet_interval: tuning.quiet_interval,
                 window_bytes_max: tuning.window_bytes_max,
+                forgets: !tuning.content_min.is_zero(),
             },
             &identity,
             clock.clone(),
@@ -493,7 +496,12 @@ impl World {
                 }
             }
             Notice::Stopped => self.end(at, FaultKind::Stopped, "stops in order"),
-            Notice::Progress { .. } | Notice::Event(_) | Notice::Peers(_) | Notice::Heard { .. } => {}
+            Notice::Progress { .. }
+            | Notice::Event(_)
+            | Notice::Peers(_)
+            | Notice::Heard { .. }
+            | Notice::ClockDoubt(_)
+            | Notice::Horizon(_) => {}
         }
     }
 

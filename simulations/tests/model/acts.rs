@@ -277,6 +277,7 @@ impl Mesh {
             let mail = match &sent.word {
                 Word::Hello(clock) => Mail::Reconcile(reconcile::Input::LinkUp {
                     link,
+                    hub_id: inbetweenies_core::id::HubId(uuid::Uuid::nil()),
                     clock: clock.clone(),
                 }),
                 Word::Message(message) => deliver(link, message.clone()),

@@ -113,6 +113,8 @@ impl Process {
             policy: policy(),
             group_records_max: 4_096,
             group_bytes_max: 8 << 20,
+            content_min: None,
+            horizon_interval: Duration::from_secs(86_400),
             seed: [boots, at as u64],
         };
         let storage =
@@ -123,6 +125,7 @@ impl Process {
             interval: Duration::from_secs(1),
             quiet_interval: Duration::from_secs(30),
             window_bytes_max: 8 << 20,
+            forgets: false,
         };
         let clock = storage.clock().clone();
         Process {

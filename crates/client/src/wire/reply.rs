@@ -179,7 +179,7 @@ fn read_sets(
     entries: Vec<Value>,
     limits: &Limits,
 ) -> Result<Vec<ReceivedSet>, Malformed> {
-    let mut records: Vec<Vec<Record>> = entries.iter().map(|_| Vec::new()).collect();
+    let mut records: Vec<Vec<Sealed>> = entries.iter().map(|_| Vec::new()).collect();
     for change in changes {
         let mut change = Fields::of(change, "a change")?;
         let at = change.whole("set")?;
@@ -192,13 +192,23 @@ fn read_sets(
             .into_iter()
             .map(|edge| (edge, false));
         for (map, entity) in entity.into_iter().chain(relationships) {
-            let Value::Map(map) = map else {
+            let Value::Map(mut map) = map else {
                 return malformed(format!("a record is {}, not a map", map.kind()));
             };
-            set.push(
-                Record::from_wire(map, entity, false, limits)
-                    .map_err(|error| Malformed(format!("a record: {error}")))?,
-            );
+            // Of a forgotten record the skeleton comes, and the name that its bytes once gave.
+            let forgotten = match (map.remove("forgotten"), map.remove("digest")) {
+                (Some(Value::Bool(true)), Some(Value::Text(digest))) => match Digest::parse(&digest) {
+                    Some(digest) => Some(digest),
+                    None => return malformed("a forgotten record's digest is not 64 lower-case hex digits"),
+                },
+                _ => None,
+            };
+            let record = Record::from_wire(map, entity, false, limits)
+                .map_err(|error| Malformed(format!("a record: {error}")))?;
+            set.push(match forgotten {
+                Some(digest) => Sealed::skeleton(record, digest),
+                None => Sealed::new(record),
+            });
         }
     }
     entries
@@ -208,7 +218,7 @@ fn read_sets(
         .collect()
 }
 
-fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Malformed> {
+fn read_set(entry: Value, records: Vec<Sealed>) -> Result<ReceivedSet, Malformed> {
     let mut entry = Fields::of(entry, "an entry")?;
     let dot = Dot {
         replica: entry.parsed("replica", "a replica's id")?,
@@ -226,8 +236,8 @@ fn read_set(entry: Value, records: Vec<Record>) -> Result<ReceivedSet, Malformed
     }
     let mut parents = parents.iter();
     let mut received = Vec::with_capacity(records.len());
-    for (record, time) in records.into_iter().zip(&times) {
-        let sealed = Arc::new(Sealed::new(record));
+    for (sealed, time) in records.into_iter().zip(&times) {
+        let sealed = Arc::new(sealed);
         let Some(order_time) = whole(time) else {
             return malformed(format!("an order time is {}, not a whole number", time.kind()));
         };

@@ -30,6 +30,7 @@ pub fn node(digest: Digest, row: RecordRow, horizon: &Horizon) -> Result<Node, S
         record,
         bytes: row.record,
         digest,
+        forgotten: row.forgotten,
     });
     let covers = |dot: &Dot| {
         horizon
@@ -48,13 +49,17 @@ pub fn node(digest: Digest, row: RecordRow, horizon: &Horizon) -> Result<Node, S
 
 /// The whole version graph of one id. O(versions).
 pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
-    let horizon = read_horizon(store)?;
+    load_graph_under(store, id, &read_horizon(store)?)
+}
+
+/// The same under another horizon than the one that holds. O(versions).
+pub fn load_graph_under(store: &dyn Snapshot, id: &Id, horizon: &Horizon) -> Result<Graph, StoreError> {
     let prefix = id_key(id);
     let mut nodes = Vec::new();
     let mut failed = None;
     scan_prefix(store, Family::Records, &prefix, &mut |key, value| {
         let read = decode_row(Family::Records, value)
-            .and_then(|row| node(digest_of_key(key, prefix.len())?, row, &horizon));
+            .and_then(|row| node(digest_of_key(key, prefix.len())?, row, horizon));
         match read {
             Ok(node) => nodes.push(node),
             Err(error) => failed = Some(error),

@@ -5,8 +5,8 @@
 mod load;
 mod post;
 
-pub use load::{Horizon, load_graph, load_members, load_policy, load_view, load_view_at, node};
-pub use post::{Act, Identity, Landed, Member, SetResult, Totals};
+pub use load::{Horizon, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node};
+pub use post::{Act, ClockDoubt, Identity, Landed, Member, SetResult, Totals};
 
 use std::time::Duration;
 

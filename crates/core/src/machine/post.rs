@@ -1,6 +1,7 @@
 //! What rooms hand each other: plain data that names no room.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
@@ -31,6 +32,15 @@ pub struct Landed {
     pub known: bool,
     /// Whether its id has several heads now.
     pub contested: bool,
+}
+
+/// Why a hub's clock cannot be right, by what other hubs say: more than five minutes off the newest time heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockDoubt {
+    /// It is so far ahead; stamps are bounded by the time that was heard.
+    Ahead(Duration),
+    /// It is so far behind.
+    Behind(Duration),
 }
 
 /// What an owner wants of the home itself.

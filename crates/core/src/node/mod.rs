@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::id::HubId;
-use crate::machine::{Identity, Link, Ticket, Totals};
+use crate::machine::{ClockDoubt, Horizon, Identity, Link, Ticket, Totals};
 use crate::store::Commit;
 use crate::view::Policy;
 use crate::wire::{Message, Problem, SyncResponse};
@@ -92,6 +92,10 @@ pub enum Notice {
     },
     /// The policy in force.
     Policy(Arc<Policy>),
+    /// Whether this hub's clock can be right, by what others say.
+    ClockDoubt(Option<ClockDoubt>),
+    /// How far content counts as forgotten.
+    Horizon(Horizon),
     /// A fork, a rollback, a new life.
     Event(storage::Event),
     /// Who is there.
@@ -195,6 +199,8 @@ impl Route for storage::Output {
                 post(Mail::Conflict(conflict::Input::Policy(policy.clone())));
                 effects.push(Effect::Notice(Notice::Policy(policy)));
             }
+            Output::ClockDoubt(doubt) => effects.push(Effect::Notice(Notice::ClockDoubt(doubt))),
+            Output::Horizon(horizon) => effects.push(Effect::Notice(Notice::Horizon(horizon))),
             Output::Event(event) => effects.push(Effect::Notice(Notice::Event(event))),
             Output::Stopped => effects.push(Effect::Notice(Notice::Stopped)),
         }
@@ -224,6 +230,11 @@ impl Route for reconcile::Output {
                 post(Mail::Conflict(conflict::Input::Judge { ticket, landed }))
             }
             Output::Heard { link, clock } => effects.push(Effect::Notice(Notice::Heard { link, clock })),
+            Output::Reached { hub_id, clock } => post(Mail::Storage(storage::Input::Heard {
+                hub_id,
+                clock: Some(clock),
+                wall: None,
+            })),
             Output::Reply { ticket, answer } => effects.push(Effect::Reply { ticket, answer }),
         }
     }
@@ -253,13 +264,18 @@ impl Route for peers::Output {
             Output::Send { link, message } => effects.push(Effect::Send { link, message }),
             Output::Cut { link, code, detail } => effects.push(Effect::Cut { link, code, detail }),
             Output::Datagram { to, data } => effects.push(Effect::Datagram { to, data }),
+            Output::Wall { hub_id, wall } => post(Mail::Storage(storage::Input::Heard {
+                hub_id,
+                clock: None,
+                wall: Some(wall),
+            })),
             Output::LinkUp {
                 link,
                 hub_id,
                 clock,
                 lz4,
             } => {
-                post(Mail::Reconcile(reconcile::Input::LinkUp { link, clock }));
+                post(Mail::Reconcile(reconcile::Input::LinkUp { link, hub_id, clock }));
                 effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
             }
             Output::LinkDown { link } => post(Mail::Reconcile(reconcile::Input::LinkDown { link })),

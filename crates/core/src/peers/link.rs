@@ -243,6 +243,10 @@ impl Peers {
             clock,
             lz4: hello.lz4,
         });
+        out.push(Output::Wall {
+            hub_id: hello.hub_id,
+            wall: hello.wall,
+        });
         if let (Some(swim), Some(address)) = (&mut self.swim, hello.address) {
             swim.met(hello.hub_id, address, now);
         }

@@ -22,7 +22,7 @@ use crate::id::{HomeId, HubId};
 use crate::limits::Limits;
 use crate::machine::{Identity, Link, Machine, Member};
 use crate::store::{Snapshot, StoreError};
-use crate::time::Now;
+use crate::time::{Micros, Now};
 use crate::wire::Message;
 use crate::zoo::{self, Bug};
 
@@ -112,6 +112,13 @@ pub enum Output {
         clock: Clock,
         /// Whether they unpack LZ4.
         lz4: bool,
+    },
+    /// A hub on a link that stands says what its wall clock shows.
+    Wall {
+        /// Which.
+        hub_id: HubId,
+        /// Its clock.
+        wall: Micros,
     },
     /// A link that stood up is gone.
     LinkDown {
@@ -231,7 +238,8 @@ impl Peers {
                     swim.handle(&data, now);
                 }
             }
-            Message::Ping { nonce, .. } => {
+            Message::Ping { nonce, wall } => {
+                self.told_wall(link, wall, out);
                 out.push(Output::Send {
                     link,
                     message: Message::Pong {
@@ -241,7 +249,8 @@ impl Peers {
                 });
                 self.heard(now, link);
             }
-            Message::Pong { nonce, .. } => {
+            Message::Pong { nonce, wall } => {
+                self.told_wall(link, wall, out);
                 self.heard(now, link);
                 self.challenge_answered(now, link, nonce, out);
             }
@@ -261,6 +270,14 @@ impl Peers {
                 }
             }
             other => panic!("{} is not for this room", other.name()),
+        }
+    }
+
+    fn told_wall(&self, link: Link, wall: Micros, out: &mut Vec<Output>) {
+        let state = self.links.get(&link).filter(|state| state.up);
+        if let Some(hello) = state.and_then(|state| state.hello.as_ref()) {
+            let hub_id = hello.hub_id;
+            out.push(Output::Wall { hub_id, wall });
         }
     }
 

@@ -15,6 +15,7 @@ use crate::store::{
     read_replica, scan_prefix,
 };
 use crate::time::Now;
+use crate::value::Value;
 use crate::wire::{
     Applied, Change, ConflictRow, EntryRow, Outcome, Problem, Rejected, SyncRequest, SyncResponse,
     clock_to_wire,
@@ -368,12 +369,13 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
             parents: Vec::new(),
         };
         let mut open = false;
-        for (at, _, bytes) in &emitted.records {
+        for picked in &emitted.records {
+            let bytes = &picked.bytes;
             let record = Record::from_stored(bytes).map_err(|error| StoreError::Corrupt {
                 family: Family::Records.name(),
                 detail: error.detail,
             })?;
-            let stamp = &entry.stamps[*at];
+            let stamp = &entry.stamps[picked.at];
             response.sync_stats.bytes += bytes.len();
             row.order_times.push(stamp.order_time.0);
             row.parents.push(
@@ -388,9 +390,16 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
                 (false, true) => "create",
                 (false, false) => "update",
             };
+            let mut map = record.to_wire();
+            if picked.forgotten {
+                // Its bytes do not give its name any more.
+                map.remove("checksum");
+                map.insert("forgotten".to_owned(), Value::Bool(true));
+                map.insert("digest".to_owned(), Value::Text(stamp.digest.to_string()));
+            }
             if record.is_entity() {
                 response.sync_stats.entities_synced += 1;
-                let entity = Some(record.to_wire());
+                let entity = Some(map);
                 response.changes.push(Change {
                     change_type,
                     set,
@@ -412,7 +421,7 @@ fn fill(response: &mut SyncResponse, emitted: &[super::Emitted]) -> Result<(), S
                     open = true;
                 }
                 if let Some(change) = response.changes.last_mut() {
-                    change.relationships.push(record.to_wire());
+                    change.relationships.push(map);
                 }
             }
         }

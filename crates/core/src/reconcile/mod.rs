@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::{Start, client_start};
-pub use page::{Emitted, Filter, PageOf, page};
+pub use page::{Emitted, Filter, PageOf, Picked, page};
 use peer::{Peer, Pull};
 
 use crate::clock::{Clock, Point};
 use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
-use crate::id::ReplicaId;
+use crate::id::{HubId, ReplicaId};
 use crate::limits::Limits;
 use crate::machine::{Gauge, Identity, Landed, Link, Machine, SetResult, Ticket};
 use crate::store::{Snapshot, StoreError};
@@ -37,6 +37,8 @@ pub enum Input {
     LinkUp {
         /// Its name here.
         link: Link,
+        /// To which hub.
+        hub_id: HubId,
         /// How far the peer holds each log.
         clock: Clock,
     },
@@ -151,6 +153,13 @@ pub enum Output {
         /// How far it holds each log.
         clock: Clock,
     },
+    /// How far a peer holds each log, durably: what horizons wait for. Told where content is ever let go.
+    Reached {
+        /// Which.
+        hub_id: HubId,
+        /// How far.
+        clock: Clock,
+    },
     /// The answer to a client.
     Reply {
         /// To which request.
@@ -173,6 +182,8 @@ pub struct Settings {
     pub quiet_interval: Duration,
     /// Bytes pushed to a peer beyond what it has confirmed; above, it is left to pulls.
     pub window_bytes_max: usize,
+    /// Whether this hub ever lets content go, so that it must know how far others are.
+    pub forgets: bool,
 }
 
 /// A client's request that waits for its sets.
@@ -281,7 +292,10 @@ impl Machine for Reconcile {
     ) -> Result<(), StoreError> {
         for input in inputs {
             match input {
-                Input::LinkUp { link, clock } => self.link_up(now, link, clock),
+                Input::LinkUp { link, hub_id, clock } => {
+                    self.link_up(now, link, hub_id, clock);
+                    self.tell_reached(link, out);
+                }
                 Input::LinkDown { link } => self.link_down(link),
                 Input::Message { link, message } => self.message(now, store, link, message, out)?,
                 Input::Identity(identity) => self.has_home = identity.home_id.is_some(),

@@ -38,8 +38,21 @@ pub struct Emitted {
     pub dot: Dot,
     /// The log row: the entry's bytes and hash.
     pub row: LogRow,
-    /// The records that passed the filter: position in the entry, id, canonical form.
-    pub records: Vec<(usize, Id, Vec<u8>)>,
+    /// The records that passed the filter.
+    pub records: Vec<Picked>,
+}
+
+/// One record of a page.
+#[derive(Debug, Clone)]
+pub struct Picked {
+    /// Its position in the entry.
+    pub at: usize,
+    /// Its id.
+    pub id: Id,
+    /// Its canonical form; its skeleton's, if it is forgotten.
+    pub bytes: Vec<u8>,
+    /// Whether only the skeleton is left.
+    pub forgotten: bool,
 }
 
 impl Emitted {
@@ -51,7 +64,13 @@ impl Emitted {
             records: self
                 .records
                 .iter()
-                .map(|(_, _, bytes)| ByteBuf::from(bytes.clone()))
+                .map(|picked| ByteBuf::from(picked.bytes.clone()))
+                .collect(),
+            forgotten: self
+                .records
+                .iter()
+                .filter(|picked| picked.forgotten)
+                .map(|picked| picked.at)
                 .collect(),
         }
     }
@@ -166,7 +185,7 @@ pub fn page(
             continue;
         }
         records += found.len();
-        page.bytes += found.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>() + row.entry.len();
+        page.bytes += found.iter().map(|picked| picked.bytes.len()).sum::<usize>() + row.entry.len();
         page.emitted.push(Emitted {
             dot,
             row,
@@ -197,7 +216,7 @@ fn select(
     store: &dyn Snapshot,
     row: &LogRow,
     filter: &Filter,
-) -> Result<Vec<(usize, Id, Vec<u8>)>, StoreError> {
+) -> Result<Vec<Picked>, StoreError> {
     if filter.filters.since.is_some_and(|since| row.accepted < since) {
         return Ok(Vec::new());
     }
@@ -218,7 +237,12 @@ fn select(
             });
         };
         if passes(store, id, &stamp.digest, &record.record, filter)? {
-            found.push((at, id.clone(), record.record));
+            found.push(Picked {
+                at,
+                id: id.clone(),
+                bytes: record.record,
+                forgotten: record.forgotten,
+            });
         }
     }
     Ok(found)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Output, Reconcile, Settings};
 use crate::clock::Clock;
 use crate::entry::Bundle;
-use crate::id::ReplicaId;
+use crate::id::{HubId, ReplicaId};
 use crate::limits::PULL_TIMEOUT;
 use crate::machine::Link;
 use crate::reconcile::page::{Filter, page};
@@ -24,6 +24,7 @@ const STALL: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
+    hub_id: HubId,
     /// What it holds, as far as it said or as its own messages show.
     pub clock: Clock,
     /// `clock` and what was pushed to it since.
@@ -45,9 +46,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(clock: Clock, told: Clock, now: Duration) -> Peer {
+    fn new(hub_id: HubId, clock: Clock, told: Clock, now: Duration) -> Peer {
         let sent = clock.clone();
         Peer {
+            hub_id,
             clock,
             sent,
             unconfirmed: 0,
@@ -91,10 +93,21 @@ pub(super) struct Pull {
 }
 
 impl Reconcile {
-    pub(super) fn link_up(&mut self, now: Now, link: Link, clock: Clock) {
+    pub(super) fn link_up(&mut self, now: Now, link: Link, hub_id: HubId, clock: Clock) {
         // Told at once, by the tick that ends this step: what it knows of us is as old as its hello.
         let told_at = now.mono.saturating_sub(TELL_MIN);
-        self.peers.insert(link, Peer::new(clock, Clock::new(), told_at));
+        self.peers
+            .insert(link, Peer::new(hub_id, clock, Clock::new(), told_at));
+    }
+
+    /// Says how far a peer is, to whoever writes horizons.
+    pub(super) fn tell_reached(&self, link: Link, out: &mut Vec<Output>) {
+        if let Some(peer) = self.peers.get(&link).filter(|_| self.settings.forgets) {
+            out.push(Output::Reached {
+                hub_id: peer.hub_id,
+                clock: peer.clock.clone(),
+            });
+        }
     }
 
     /// The first word from a peer's reconciliation: it hears us now, and is told our clock once more.
@@ -138,6 +151,7 @@ impl Reconcile {
             peer.hurry |= clock.lacks(&self.clock) && peer.told != self.clock;
         }
         self.look_for_forks(store, link, &clock, out)?;
+        self.tell_reached(link, out);
         out.push(Output::Heard { link, clock });
         self.maybe_pull(now, out);
         Ok(())

@@ -29,6 +29,7 @@ fn room() -> Reconcile {
         interval: Duration::from_secs(1),
         quiet_interval: Duration::from_secs(30),
         window_bytes_max: 4_096,
+        forgets: false,
     };
     Reconcile::new(settings, &identity(), Clock::new())
 }
@@ -121,6 +122,7 @@ fn nothing_is_asked_of_a_peer_before_its_reconciliation_has_spoken() {
         &mut room,
         100,
         vec![Input::LinkUp {
+            hub_id: HubId(uuid::Uuid::from_u128(9)),
             link: Link(1),
             clock: clock(5),
         }],
@@ -143,6 +145,7 @@ fn nothing_is_asked_of_a_peer_before_its_reconciliation_has_spoken() {
 fn one_peer_is_asked_at_a_time_and_another_when_it_keeps_silent() {
     let mut room = room();
     let ups = [1, 2].map(|link| Input::LinkUp {
+        hub_id: HubId(uuid::Uuid::from_u128(9)),
         link: Link(link),
         clock: clock(5),
     });
@@ -171,6 +174,7 @@ fn what_arrives_is_not_asked_for_again_while_it_lands() {
         0,
         vec![
             Input::LinkUp {
+                hub_id: HubId(uuid::Uuid::from_u128(9)),
                 link: Link(1),
                 clock: Clock::new(),
             },
@@ -220,6 +224,7 @@ fn news_goes_to_a_bounded_number_of_peers_and_never_back_where_it_came_from() {
             0,
             vec![
                 Input::LinkUp {
+                    hub_id: HubId(uuid::Uuid::from_u128(9)),
                     link: Link(link),
                     clock: Clock::new(),
                 },
@@ -257,6 +262,7 @@ fn what_does_not_follow_what_a_peer_holds_is_left_to_its_pull() {
         0,
         vec![
             Input::LinkUp {
+                hub_id: HubId(uuid::Uuid::from_u128(9)),
                 link: Link(1),
                 clock: Clock::new(),
             },
@@ -290,6 +296,7 @@ fn a_bundle_that_does_not_verify_costs_the_link() {
         0,
         vec![
             Input::LinkUp {
+                hub_id: HubId(uuid::Uuid::from_u128(9)),
                 link: Link(1),
                 clock: Clock::new(),
             },
@@ -326,6 +333,7 @@ fn a_quiet_peer_is_told_the_clock_now_and_then_and_no_more() {
         0,
         vec![
             Input::LinkUp {
+                hub_id: HubId(uuid::Uuid::from_u128(9)),
                 link: Link(1),
                 clock: Clock::new(),
             },
@@ -348,6 +356,7 @@ fn sequences_that_no_log_has_hang_nobody() {
     let mut room = room();
     let inputs = vec![
         Input::LinkUp {
+            hub_id: HubId(uuid::Uuid::from_u128(9)),
             link: Link(1),
             clock: Clock::new(),
         },

@@ -16,7 +16,7 @@ use crate::store::{
     Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
     log_key,
 };
-use crate::time::{MICROS_MAX, Now, edit_time, order_time};
+use crate::time::{MICROS_MAX, Micros, Now, edit_time, order_time};
 use crate::zoo::{self, Bug};
 
 pub(super) struct Group<'g> {
@@ -33,6 +33,7 @@ pub(super) struct Group<'g> {
     pub meta_touched: bool,
     pub policy_touched: bool,
     pub members_touched: bool,
+    pub horizon_touched: bool,
     /// Ids whose rows are worked out when the group closes.
     pub lagging: BTreeMap<Id, Lag>,
     /// Of ids whose bare names were resolved.
@@ -55,6 +56,7 @@ impl<'g> Group<'g> {
             meta_touched: false,
             policy_touched: false,
             members_touched: false,
+            horizon_touched: false,
             lagging: BTreeMap::new(),
             bearers: BTreeMap::new(),
             high_water: None,
@@ -74,7 +76,7 @@ impl<'g> Group<'g> {
             sequence: self.next_sequence(replica),
         };
         let prev = self.state.tips.get(&replica).map(|row| (row.sequence, row.hash));
-        let clock = self.state.hlc.tick(self.now.wall);
+        let clock = self.tick();
         let mut stamps: Vec<Option<Stamp>> = vec![None; set.records.len()];
         let mut room = RESOLVED_MAX;
         for at in causes_first(&set.records) {
@@ -117,6 +119,12 @@ impl<'g> Group<'g> {
         });
         self.append(bundle, None);
         Ok(dot)
+    }
+
+    /// The next stamp of this hub's clock for order times.
+    pub fn tick(&mut self) -> Micros {
+        let wall = self.state.others.own(self.now.wall, self.now.mono);
+        self.state.hlc.tick(wall)
     }
 
     /// The next sequence of our log, with the lease extended where it must be.
@@ -237,12 +245,17 @@ impl<'g> Group<'g> {
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
         }
+        if self.horizon_touched {
+            self.join_horizons()?;
+            news.push(Output::Horizon(self.state.forgetting.horizon.clone()));
+        }
         if zoo::planted(Bug::MergeWritten) {
             self.write_merges()?;
         }
         self.settle_ids()?;
         if self.members_touched {
-            news.push(Output::Members(load_members(&self.overlay)?));
+            self.state.members = load_members(&self.overlay)?;
+            news.push(Output::Members(self.state.members.clone()));
         }
         if self.identity_changed {
             news.push(Output::Identity(self.state.identity(self.settings)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::group::Group;
-use crate::domain::{MEMBER, POLICY_ID, is_reserved};
+use crate::domain::{HORIZON, MEMBER, POLICY_ID, is_reserved};
 use crate::entry::{Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
@@ -42,6 +42,7 @@ impl Group<'_> {
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
         self.members_touched |= record.entity_type() == Some(MEMBER);
+        self.horizon_touched |= id.as_str() == HORIZON;
         if let Some(mut row) = known {
             let before = (row.order_time, row.edges.clone(), row.late.clone());
             if row.dots.is_empty() {
@@ -85,7 +86,7 @@ impl Group<'_> {
             edges,
             late,
             record: sealed.bytes.clone(),
-            forgotten: false,
+            forgotten: sealed.forgotten,
         };
         self.overlay
             .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::group::Group;
+use super::horizon::Forgetting;
+use super::others::Others;
 use super::state::{Settings, State};
 use super::{Event, Output};
 use crate::clock::Clock;
@@ -14,7 +16,7 @@ use crate::domain::{MEMBER, POLICY, POLICY_ID};
 use crate::entry::{ChangeSet, Genesis, Sealed};
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
-use crate::machine::{load_policy, load_view};
+use crate::machine::{load_members, load_policy, load_view};
 use crate::record::{Kind, Record};
 use crate::rng::Rng;
 use crate::store::{FORMAT, Family, Marks, MetaRow, ReplicaRow, Snapshot, StoreError, decode_row, read_meta};
@@ -172,6 +174,9 @@ pub(super) fn recover(
             _ => 1,
         },
         lease_end: 0,
+        members: load_members(store)?,
+        forgetting: Forgetting::open(store, settings.horizon_interval)?,
+        others: Others::after(meta.hlc),
         recovery,
         settled: false,
         meta,
@@ -357,7 +362,7 @@ impl Group<'_> {
         user_id: Option<String>,
     ) -> Arc<Sealed> {
         let hub_id = self.state.meta.hub_id;
-        let stamp = self.state.hlc.tick(self.now.wall);
+        let stamp = self.tick();
         let version = format!("{stamp}-000000-{hub_id}");
         let version = Version::new(&version).unwrap_or_else(|error| panic!("{version}: {error}"));
         parents.sort();

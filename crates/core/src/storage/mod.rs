@@ -8,10 +8,12 @@ mod apply;
 mod fork;
 mod govern;
 mod group;
+mod horizon;
 mod index;
 mod life;
 mod names;
 mod order;
+mod others;
 mod past;
 mod state;
 
@@ -30,9 +32,9 @@ use state::State;
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::id::{Dot, HomeId, HubId, ReplicaId};
-use crate::machine::{Act, Gauge, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals};
+use crate::machine::{Act, ClockDoubt, Gauge, Horizon, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
-use crate::time::Now;
+use crate::time::{Micros, Now};
 use crate::view::Policy;
 use crate::wire::Problem;
 use crate::zoo::{self, Bug};
@@ -54,6 +56,17 @@ pub enum Input {
         /// Verified as far as bytes go.
         bundles: Vec<Bundle>,
     },
+    /// A linked hub says how far it holds each log, durably, and what its clock shows.
+    Heard {
+        /// Which.
+        hub_id: HubId,
+        /// How far; None if only its clock was told.
+        clock: Option<Clock>,
+        /// Its wall clock, if that was told.
+        wall: Option<Micros>,
+    },
+    /// Something is due that storage asked to be woken for.
+    Upkeep,
     /// An owner decides about the home.
     Govern {
         /// Comes back with the answer.
@@ -93,7 +106,9 @@ impl Input {
         match self {
             Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
-            Input::Govern { .. }
+            Input::Heard { .. }
+            | Input::Upkeep
+            | Input::Govern { .. }
             | Input::Join { .. }
             | Input::Fork { .. }
             | Input::Twin { .. }
@@ -111,7 +126,9 @@ impl Input {
                 .map(|sealed| sealed.bytes.len() + 128)
                 .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
-            Input::Govern { .. }
+            Input::Heard { .. }
+            | Input::Upkeep
+            | Input::Govern { .. }
             | Input::Join { .. }
             | Input::Fork { .. }
             | Input::Twin { .. }
@@ -166,6 +183,10 @@ pub enum Output {
     Members(Vec<Member>),
     /// The policy has changed, durably.
     Policy(Arc<Policy>),
+    /// Whether this hub's clock can be right, by what others say, has changed.
+    ClockDoubt(Option<ClockDoubt>),
+    /// How far content counts as forgotten has changed, durably.
+    Horizon(Horizon),
     /// Something that people should be told.
     Event(Event),
     /// Everything is on disk and the mark is clean.
@@ -253,6 +274,11 @@ impl Storage {
         self.state.policy.clone()
     }
 
+    /// How far content counts as forgotten.
+    pub fn horizon(&self) -> &Horizon {
+        &self.state.forgetting.horizon
+    }
+
     /// For the status page.
     pub fn totals(&self) -> Totals {
         self.state.totals()
@@ -286,6 +312,8 @@ impl Storage {
             match input {
                 Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
                 Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
+                Input::Heard { .. } => {}
+                Input::Upkeep => group.upkeep()?,
                 Input::Govern { ticket, act } => group.govern(ticket, act)?,
                 Input::Join { home_id } => group.join(home_id)?,
                 Input::Fork { replica, common } => group.stands(replica, common),
@@ -337,8 +365,21 @@ impl Machine for Storage {
                         other.map(|(n, _)| n)
                     ),
                 },
+                Input::Heard { hub_id, clock, wall } => {
+                    if let Some(clock) = clock {
+                        self.state.forgetting.reached.insert(hub_id, clock);
+                    }
+                    if let Some(wall) = wall {
+                        self.state.others.heard(wall, now.mono);
+                        let news = self.state.others.doubts(now.wall, now.mono);
+                        out.extend(news.map(Output::ClockDoubt));
+                    }
+                }
                 other => self.waiting.push_back(other),
             }
+        }
+        if self.flight.is_none() && self.wake_at().is_some_and(|at| at <= now.mono) {
+            self.waiting.push_back(Input::Upkeep);
         }
         // While a commit is under way the next group collects. `store` holds every commit that has come back.
         while self.flight.is_none()
@@ -349,8 +390,10 @@ impl Machine for Storage {
         Ok(())
     }
 
+    /// While a commit is under way nothing is due: its end is a step of its own.
     fn wake_at(&self) -> Option<Duration> {
-        None
+        let idle = self.flight.is_none() && self.state.settled;
+        idle.then(|| self.state.forgetting.wake_at(self.settings.content_min)).flatten()
     }
 
     fn gauges(&self) -> Vec<Gauge> {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::horizon::Forgetting;
 use super::life::Recovery;
+use super::others::Others;
 use crate::clock::Clock;
 use crate::id::ReplicaId;
-use crate::machine::{Identity, Totals};
+use crate::machine::{Identity, Member, Totals};
 use crate::store::{MetaRow, ReplicaRow};
 use crate::time::Hlc;
 use crate::value::Map;
@@ -28,6 +31,10 @@ pub struct Settings {
     pub group_records_max: usize,
     /// Bytes of change sets in one commit, beyond the first.
     pub group_bytes_max: usize,
+    /// How long replaced content is kept at least; None for ever.
+    pub content_min: Option<Duration>,
+    /// How often this hub looks whether some may go.
+    pub horizon_interval: Duration,
     /// Fresh chance for the ids drawn here.
     pub seed: [u64; 2],
 }
@@ -43,6 +50,10 @@ pub(super) struct State {
     pub next: u64,
     /// Sequences up to here may be used; 0 until this process has extended the lease.
     pub lease_end: u64,
+    /// The hubs of this home.
+    pub members: Vec<Member>,
+    pub forgetting: Forgetting,
+    pub others: Others,
     pub recovery: Recovery,
     /// Whether the first group has been through [`super::group::Group::settle_in`].
     pub settled: bool,

@@ -29,6 +29,8 @@ fn settings() -> Settings {
         policy: Map::from([("domain".to_owned(), house), ("entity".to_owned(), device)]),
         group_records_max: 4_096,
         group_bytes_max: 1 << 20,
+        content_min: None,
+        horizon_interval: Duration::from_secs(86_400),
         seed: [1, 2],
     }
 }
@@ -44,6 +46,8 @@ fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::Members(_) => "members",
         Output::Policy(_) => "policy",
         Output::Event(_) => "event",
+        Output::ClockDoubt(_) => "clock doubt",
+        Output::Horizon(_) => "horizon",
         Output::Stopped => "stopped",
     };
     outputs.iter().map(name).collect()

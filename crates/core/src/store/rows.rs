@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, HORIZON_KEY, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
+use super::{Family, HORIZON_KEY, META_KEY, SWEPT_KEY, Snapshot, StoreError, id_key, log_key, record_key};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
 use crate::time::{MICROS_MAX, Micros};
@@ -154,6 +154,11 @@ fn unknown() -> Micros {
 /// How far content counts as forgotten: the horizons that have come, joined.
 pub fn read_horizon(snapshot: &dyn Snapshot) -> Result<BTreeMap<ReplicaId, u64>, StoreError> {
     Ok(read(snapshot, Family::Meta, HORIZON_KEY)?.unwrap_or_default())
+}
+
+/// The horizon below which all that it lets go has been dropped.
+pub fn read_swept(snapshot: &dyn Snapshot) -> Result<BTreeMap<ReplicaId, u64>, StoreError> {
+    Ok(read(snapshot, Family::Meta, SWEPT_KEY)?.unwrap_or_default())
 }
 
 /// Writes a row.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rank, SealedRef, name::named_heads};
+use crate::domain::is_reserved;
 use crate::hash::Digest;
 use crate::id::Version;
 use crate::time::Micros;
@@ -209,6 +210,11 @@ impl Graph {
 /// A function of those records themselves, so that it stays true whatever else comes: an id one of whose records names
 /// a parent by version alone keeps its content, for what a bare name stands for may change.
 fn forget(nodes: &mut BTreeMap<Digest, Node>) {
+    // What governs the home itself is read at every instant, and is little.
+    let reserved = |node: &Node| node.sealed.record.entity_type().is_some_and(is_reserved);
+    if nodes.values().any(reserved) {
+        return;
+    }
     let below = || nodes.values().filter(|node| node.below);
     if below().nth(1).is_none() {
         return;

@@ -19,14 +19,16 @@ pub use tree::{Branch, State, Tree, tree};
 pub use why::{DELETED, Why, paths, value_at, why};
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{Decision, Manifest, Strategy};
 use crate::hash::Digest;
-use crate::id::Version;
+use crate::id::{ReplicaId, Version};
 use crate::limits::MERGE_HEADS_MAX;
 use crate::record::{Kind, Parent, RESTORE_ID, Record};
 use crate::time::Micros;
+use crate::value::Value;
 use crate::zoo::{self, Bug};
 
 /// What decides between two writers: (order time, version, digest), the larger wins.
@@ -110,6 +112,23 @@ impl Policy {
     pub fn is_held(&self) -> bool {
         self.short != NO_POLICY
     }
+}
+
+/// How far content counts as forgotten: the horizons that the versions of the horizon entity say, joined by maximum. What
+/// does not read as one says nothing.
+pub fn horizon(graph: &Graph) -> BTreeMap<ReplicaId, u64> {
+    let mut joined = BTreeMap::new();
+    for node in graph.nodes() {
+        let clock = node.sealed.record.content.get("vector_clock");
+        for (replica, sequence) in clock.and_then(Value::as_map).into_iter().flatten() {
+            let sequence = sequence.as_int().and_then(|sequence| u64::try_from(sequence).ok());
+            if let (Ok(replica), Some(sequence)) = (replica.parse(), sequence) {
+                let last: &mut u64 = joined.entry(replica).or_default();
+                *last = sequence.max(*last);
+            }
+        }
+    }
+    joined
 }
 
 /// One id as a reader sees it.

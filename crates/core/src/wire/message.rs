@@ -1,5 +1,6 @@
 //! Messages between hubs, on `/api/v2/peer`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -83,8 +84,11 @@ pub struct WireBundle {
     pub entry: ByteBuf,
     /// The accepting hub's signature, once hubs have keys.
     pub signature: Option<ByteBuf>,
-    /// The records' canonical forms, in the entry's order.
+    /// The records' canonical forms, in the entry's order; of forgotten ones the skeletons'.
     pub records: Vec<ByteBuf>,
+    /// Which of them are forgotten, by their places: their bytes do not have the digest that the entry names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<usize>,
 }
 
 /// Why a bundle was refused: the sender is broken or hostile, its link is cut.
@@ -103,6 +107,9 @@ impl WireBundle {
                 .iter()
                 .map(|sealed| ByteBuf::from(sealed.bytes.clone()))
                 .collect(),
+            forgotten: (0..bundle.records.len())
+                .filter(|at| bundle.records[*at].forgotten)
+                .collect(),
         }
     }
 
@@ -117,9 +124,11 @@ impl WireBundle {
             )));
         }
         let mut records = Vec::with_capacity(self.records.len());
-        for (stamp, bytes) in entry.stamps.iter().zip(self.records) {
+        let forgotten: BTreeSet<usize> = self.forgotten.into_iter().collect();
+        for (at, (stamp, bytes)) in entry.stamps.iter().zip(self.records).enumerate() {
             let bytes = bytes.into_vec();
-            let digest = Digest::of(&bytes);
+            let forgotten = forgotten.contains(&at);
+            let digest = if forgotten { stamp.digest } else { Digest::of(&bytes) };
             if digest != stamp.digest {
                 return Err(BundleError(
                     "a record does not have the digest that its entry names".to_owned(),
@@ -141,10 +150,14 @@ impl WireBundle {
                     "a name that stands for more records than one can name".to_owned(),
                 ));
             }
+            if forgotten && record != record.skeleton() {
+                return Err(BundleError("a forgotten record with content".to_owned()));
+            }
             records.push(Arc::new(Sealed {
                 record,
                 bytes,
                 digest,
+                forgotten,
             }));
         }
         let hash = Digest::of(&self.entry);

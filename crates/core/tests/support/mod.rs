@@ -16,7 +16,7 @@ use inbetweenies_core::entry::{ChangeSet, Sealed};
 use inbetweenies_core::hash::Check;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
-use inbetweenies_core::machine::{Identity, Link, Machine, Ticket, load_members};
+use inbetweenies_core::machine::{Act, Identity, Link, Machine, Ticket, load_members};
 use inbetweenies_core::node::{Effect, Mail, Notice, Route, deliver};
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
@@ -70,6 +70,8 @@ pub struct World {
     pub lose: Option<(usize, &'static str)>,
     /// How far a hub's wall clock is ahead.
     pub ahead: BTreeMap<usize, Duration>,
+    /// How long hubs that start keep replaced content at least; None for ever.
+    pub content_min: Option<Duration>,
 }
 
 /// How far a commit gets before the power fails.
@@ -129,6 +131,11 @@ pub fn manifest() -> Map {
 impl World {
     /// A mesh of `count` hubs; the first founds the home, the others know it as their seed.
     pub fn new(count: usize) -> World {
+        World::keeping(count, None)
+    }
+
+    /// The same, whose hubs keep replaced content so long.
+    pub fn keeping(count: usize, content_min: Option<Duration>) -> World {
         let mut world = World {
             now: Duration::ZERO,
             hubs: (0..count).map(|_| None).collect(),
@@ -146,6 +153,7 @@ impl World {
             crash: None,
             lose: None,
             ahead: BTreeMap::new(),
+            content_min,
         };
         (0..count).for_each(|at| world.start(at));
         world.run(Duration::from_secs(10));
@@ -181,6 +189,8 @@ impl World {
             policy: manifest(),
             group_records_max: 4_096,
             group_bytes_max: 8 << 20,
+            content_min: self.content_min,
+            horizon_interval: Duration::from_secs(10),
             seed: [self.boots, at as u64],
         };
         let storage = Storage::open(settings, &store.snapshot(), &store.marks()).unwrap();
@@ -192,6 +202,7 @@ impl World {
                 interval: Duration::from_secs(1),
                 quiet_interval: Duration::from_secs(30),
                 window_bytes_max: 8 << 20,
+                forgets: self.content_min.is_some(),
             },
             &identity,
             storage.clock().clone(),
@@ -293,7 +304,7 @@ impl World {
         loop {
             self.settle();
             let next = self.hubs.iter().flatten().filter_map(|hub| {
-                [hub.peers.wake_at(), hub.reconcile.wake_at()]
+                [hub.peers.wake_at(), hub.reconcile.wake_at(), hub.storage.wake_at()]
                     .into_iter()
                     .flatten()
                     .min()
@@ -306,6 +317,7 @@ impl World {
                 if self.hubs[at].is_some() {
                     self.step_peers(at, Vec::new());
                     self.step_reconcile(at, Vec::new());
+                    self.step_storage(at, Vec::new());
                 }
             }
         }
@@ -447,6 +459,15 @@ impl World {
             hub.store.commit(&commit).unwrap();
         }
         self.kill(at);
+    }
+
+    /// What an owner decides, asked of one hub.
+    pub fn govern(&mut self, at: usize, act: Act) -> Result<Box<SyncResponse>, Problem> {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.post(at, Mail::Storage(storage::Input::Govern { ticket, act }));
+        self.settle();
+        self.hubs[at].as_mut().unwrap().replies.remove(&ticket).unwrap()
     }
 
     /// One sync exchange, answered before time goes on.

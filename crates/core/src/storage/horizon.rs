@@ -1,0 +1,320 @@
+//! Forgetting: horizons are written, joined, and the content that they let go is dropped, a few ids at a time.
+//!
+//! Invariant: only content goes, never a skeleton; only below a horizon that every unfenced hub of the home has reached;
+//! and what counts as forgotten follows from the horizon alone, whether or not the bytes are gone yet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::group::Group;
+use crate::clock::Clock;
+use crate::domain::HORIZON;
+use crate::entry::{ChangeSet, Entry};
+use crate::id::{Dot, HubId, Id, ReplicaId};
+use crate::machine::{Horizon, load_graph};
+use crate::store::{
+    Family, HORIZON_KEY, LogRow, SWEPT_KEY, Snapshot, StoreError, decode_row, encode_row, log_end, log_key, read_horizon,
+    read_id, read_log, read_record, read_swept, record_key, trailing_id,
+};
+use crate::time::Micros;
+use crate::value::{Map, Value};
+use crate::zoo::{self, Bug};
+
+/// How soon after its start a hub looks whether a horizon can be written: by then a clock that was wrong at the start is
+/// set, and the others have said how far they are.
+const FIRST_CHECK: Duration = Duration::from_secs(3_600);
+/// Ids that one step of the sweep looks at.
+const SWEEP_IDS: usize = 256;
+/// The pause between two steps, so that others get their turn.
+const SWEEP_PAUSE: Duration = Duration::from_millis(200);
+/// Log rows that one look at what could be let go reads; the next goes on from there.
+const ROWS_MAX: usize = 10_000;
+
+/// What storage remembers about forgetting.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Forgetting {
+    /// The joined horizon.
+    pub horizon: Horizon,
+    /// How far other hubs hold each log, durably, as they last said.
+    pub reached: BTreeMap<HubId, Clock>,
+    /// How far a look found nothing worth a horizon.
+    looked: Horizon,
+    /// When to look again.
+    look_at: Duration,
+    /// Where the sweep goes on, and when; None when all that the horizon lets go is gone.
+    sweep: Option<(Vec<u8>, Duration)>,
+}
+
+impl Forgetting {
+    /// As the store has it, when the process begins.
+    pub fn open(store: &dyn Snapshot, interval: Duration) -> Result<Forgetting, StoreError> {
+        let horizon = read_horizon(store)?;
+        let swept = read_swept(store)?;
+        Ok(Forgetting {
+            sweep: (horizon != swept).then(|| (Vec::new(), Duration::ZERO)),
+            horizon,
+            look_at: FIRST_CHECK.min(interval),
+            ..Forgetting::default()
+        })
+    }
+
+    /// When there is something to do.
+    pub fn wake_at(&self, content_min: Option<Duration>) -> Option<Duration> {
+        let look = content_min.map(|_| self.look_at);
+        let sweep = self.sweep.as_ref().map(|(_, at)| *at);
+        [look, sweep].into_iter().flatten().min()
+    }
+}
+
+impl Group<'_> {
+    /// Takes the horizons in that have come with this group.
+    pub fn join_horizons(&mut self) -> Result<(), StoreError> {
+        let Ok(id) = Id::new(HORIZON) else { return Ok(()) };
+        let joined = crate::view::horizon(&load_graph(&self.overlay, &id)?);
+        if joined == self.state.forgetting.horizon {
+            return Ok(());
+        }
+        self.overlay
+            .put(Family::Meta, HORIZON_KEY.to_vec(), encode_row(&joined));
+        self.state.forgetting.horizon = joined;
+        self.state.forgetting.sweep = Some((Vec::new(), self.now.mono));
+        // Where several heads stand, a later edit whose base is let go counts for more than before.
+        self.contested_lag()
+    }
+
+    /// What is due: a step of the sweep, a look whether a horizon can be written.
+    pub fn upkeep(&mut self) -> Result<(), StoreError> {
+        let due = self.state.forgetting.sweep.take_if(|(_, at)| *at <= self.now.mono);
+        if let Some((from, _)) = due {
+            self.sweep(from)?;
+        }
+        if let Some(content_min) = self.settings.content_min
+            && self.state.forgetting.look_at <= self.now.mono
+        {
+            self.state.forgetting.look_at = self.now.mono + self.settings.horizon_interval;
+            self.propose(content_min)?;
+        }
+        Ok(())
+    }
+
+    /// Drops what the horizon lets go of the next ids.
+    fn sweep(&mut self, from: Vec<u8>) -> Result<(), StoreError> {
+        let horizon = self.state.forgetting.horizon.clone();
+        let held = |(replica, sequence): (&ReplicaId, &u64)| self.state.clock.sequence(replica) >= *sequence;
+        if !horizon.iter().all(held) {
+            // The horizon has come before all that lies below it: what is replaced there cannot be told yet.
+            self.state.forgetting.sweep = Some((from, self.now.mono + self.settings.horizon_interval));
+            return Ok(());
+        }
+        self.settle_ids()?;
+        let (mut ids, mut last, mut seen, mut failed) = (Vec::new(), None, 0, None);
+        self.overlay.scan(Family::Ids, &from, None, &mut |key, value| {
+            match decode_row::<crate::store::IdRow>(Family::Ids, value) {
+                Ok(row) if row.records > 1 => ids.extend(trailing_id(key, 0)),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            seen += 1;
+            last = Some(key.to_vec());
+            failed.is_none() && seen < SWEEP_IDS
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for id in ids {
+            self.let_go(&id)?;
+        }
+        match last.filter(|_| seen == SWEEP_IDS) {
+            Some(mut next) => {
+                next.push(0); // just after it
+                self.state.forgetting.sweep = Some((next, self.now.mono + SWEEP_PAUSE));
+            }
+            None => self
+                .overlay
+                .put(Family::Meta, SWEPT_KEY.to_vec(), encode_row(&horizon)),
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, id: &Id) -> Result<(), StoreError> {
+        let graph = load_graph(&self.overlay, id)?;
+        for node in graph.nodes().filter(|node| node.forgotten) {
+            let digest = &node.sealed.digest;
+            let Some(mut row) = read_record(&self.overlay, id, digest)?.filter(|row| !row.forgotten) else {
+                continue;
+            };
+            row.record = node.sealed.record.skeleton().canonical();
+            row.forgotten = true;
+            self.overlay
+                .put(Family::Records, record_key(id, digest), encode_row(&row));
+        }
+        Ok(())
+    }
+
+    /// Writes a horizon if this hub is the one to do it, all others have come far enough, and there is something to let
+    /// go. One hub writes, the unfenced one with the smallest id: so a quiet home writes none, and two never at once.
+    fn propose(&mut self, content_min: Duration) -> Result<(), StoreError> {
+        let Some(reached) = self.reached_by_all() else {
+            return Ok(());
+        };
+        let Some(now) = self.trusted_now() else { return Ok(()) };
+        let long_ago = Micros(now.0.saturating_sub(content_min.as_micros() as u64));
+        let mut next = self.state.forgetting.horizon.clone();
+        let mut looked = std::mem::take(&mut self.state.forgetting.looked);
+        let (mut worth, mut rows_left) = (false, ROWS_MAX);
+        for (replica, last) in reached {
+            let from = next.get(&replica).copied().unwrap_or(0);
+            let start = looked.get(&replica).copied().unwrap_or(0).max(from);
+            let (mut upto, mut below) = (start, Vec::new());
+            for (sequence, row) in self.rows(replica, start, last, rows_left)? {
+                rows_left = rows_left.saturating_sub(1);
+                if last_stamp(&row)? > long_ago {
+                    break;
+                }
+                upto = sequence;
+                below.push(row);
+            }
+            if upto > from {
+                next.insert(replica, upto);
+            }
+            looked.insert(replica, upto);
+            for id in below.iter().flat_map(|row| &row.ids) {
+                worth = worth || read_id(&self.overlay, id)?.is_some_and(|row| row.records > 1);
+            }
+        }
+        if !worth || self.would_show(&next)? {
+            self.state.forgetting.looked = looked;
+            return Ok(());
+        }
+        self.write_horizon(&next)
+    }
+
+    /// How far every unfenced hub of the home holds each log; None if this hub is not the one to ask, or somebody has
+    /// not said.
+    fn reached_by_all(&self) -> Option<BTreeMap<ReplicaId, u64>> {
+        let me = self.state.meta.hub_id;
+        let counted = || {
+            let members = self.state.members.iter();
+            members.filter(|member| !member.left && !member.fenced).map(|member| member.hub_id)
+        };
+        if counted().min() != Some(me) {
+            return None;
+        }
+        let mut reached: BTreeMap<ReplicaId, u64> = self
+            .state
+            .clock
+            .iter()
+            .map(|(replica, point)| (*replica, point.sequence))
+            .collect();
+        if zoo::planted(Bug::HorizonUnasked) {
+            return Some(reached);
+        }
+        for hub in counted().filter(|hub| *hub != me) {
+            let clock = self.state.forgetting.reached.get(&hub)?;
+            for (replica, sequence) in &mut reached {
+                let theirs = clock.point(replica);
+                let same_chain = theirs.is_some_and(|point| {
+                    let dot = Dot {
+                        replica: *replica,
+                        sequence: point.sequence.min(*sequence),
+                    };
+                    let held = read_log(&self.overlay, dot).ok().flatten();
+                    // Theirs may be beyond ours: then the entry is not here, and ours is checked by them.
+                    point.sequence > *sequence || held.is_some_and(|row| Some(row.hash.check()) == point.check)
+                });
+                let theirs = theirs.map_or(0, |point| point.sequence);
+                *sequence = if same_chain { theirs.min(*sequence) } else { 0 };
+            }
+        }
+        Some(reached)
+    }
+
+    /// This hub's clock, unless others say that it runs ahead of them all: then nothing is so old as it looks.
+    fn trusted_now(&self) -> Option<Micros> {
+        match self.state.others.bound(self.now.mono) {
+            Some(bound) if self.now.wall > bound => None,
+            _ => Some(self.now.wall),
+        }
+    }
+
+    fn rows(&self, replica: ReplicaId, above: u64, upto: u64, most: usize) -> Result<Vec<(u64, LogRow)>, StoreError> {
+        let from = log_key(Dot {
+            replica,
+            sequence: above + 1,
+        });
+        let (mut rows, mut failed) = (Vec::new(), None);
+        if most == 0 || above >= upto {
+            return Ok(rows);
+        }
+        self.overlay
+            .scan(Family::Log, &from, log_end(&replica).as_deref(), &mut |key, value| {
+                let sequence = key.get(16..).and_then(|tail| tail.try_into().ok());
+                let sequence = sequence.map_or(u64::MAX, u64::from_be_bytes);
+                if sequence > upto {
+                    return false;
+                }
+                match decode_row(Family::Log, value) {
+                    Ok(row) => rows.push((sequence, row)),
+                    Err(error) => failed = Some(error),
+                }
+                failed.is_none() && rows.len() < most
+            })?;
+        failed.map_or(Ok(rows), Err)
+    }
+
+    /// Whether a horizon would change what readers see, as far as is known here: an edit above it stands beside others
+    /// and was made on top of what it lets go. Such a conflict is waited for.
+    fn would_show(&self, next: &Horizon) -> Result<bool, StoreError> {
+        let (mut contested, mut failed) = (Vec::new(), None);
+        self.overlay.scan(Family::Ids, &[], None, &mut |key, value| {
+            match decode_row::<crate::store::IdRow>(Family::Ids, value) {
+                Ok(row) if row.heads.len() > 1 => contested.extend(trailing_id(key, 0)),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for id in contested {
+            let before = load_graph(&self.overlay, &id)?;
+            let after = crate::machine::load_graph_under(&self.overlay, &id, next)?;
+            let policy = &self.state.policy;
+            if crate::view::view(&before, policy) != crate::view::view(&after, policy) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn write_horizon(&mut self, next: &Horizon) -> Result<(), StoreError> {
+        let Ok(id) = Id::new(HORIZON) else { return Ok(()) };
+        let graph = load_graph(&self.overlay, &id)?;
+        let parents = graph.heads().into_iter().map(|head| crate::record::Parent {
+            version: head.sealed.record.version.clone(),
+            digest: Some(head.sealed.digest),
+        });
+        let parents = parents.collect();
+        let clock = next
+            .iter()
+            .map(|(replica, sequence)| (replica.to_string(), Value::Int(*sequence as i64)));
+        let content = Map::from([("vector_clock".to_owned(), Value::Map(clock.collect()))]);
+        let record = self.home_record(id, HORIZON, None, parents, content, None);
+        self.write_own(&ChangeSet {
+            records: vec![record],
+        })?;
+        Ok(())
+    }
+}
+
+/// The newest instant that an entry tells of: when it arrived by this hub's clock, or its latest order time if that is
+/// later, for this hub's clock may have been wrong.
+fn last_stamp(row: &LogRow) -> Result<Micros, StoreError> {
+    let entry = Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Log.name(),
+        detail: error.to_string(),
+    })?;
+    let stamps = entry.stamps.iter().map(|stamp| stamp.order_time);
+    Ok(stamps.max().unwrap_or_default().max(row.accepted))
+}
