@@ -50,7 +50,10 @@ pub fn storage(
         policy,
         group_records_max: config.storage.group_max,
         group_bytes_max: config.storage.group_bytes_max.as_usize(),
-        content_min: config.retention.forget.then(|| config.retention.content_min.get()),
+        content_min: config
+            .retention
+            .forget
+            .then(|| config.retention.content_min.get()),
         horizon_interval: config.retention.check_interval.get(),
         seed,
     }

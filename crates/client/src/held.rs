@@ -55,10 +55,11 @@ impl Held {
             order_time: own.order_time,
             edges: edges.into_iter().collect(),
             late: late.into_iter().collect(),
-            below: self
-                .stamps
-                .keys()
-                .any(|dot| horizon.get(&dot.replica).is_some_and(|last| dot.sequence <= *last)),
+            below: self.stamps.keys().any(|dot| {
+                horizon
+                    .get(&dot.replica)
+                    .is_some_and(|last| dot.sequence <= *last)
+            }),
             forgotten: self.sealed.forgotten,
         }
     }

@@ -117,7 +117,10 @@ impl Record {
         let mut record = self.clone();
         record.content = Map::new();
         record.extra = Map::new();
-        if let Kind::Entity { name, source_type, .. } = &mut record.kind {
+        if let Kind::Entity {
+            name, source_type, ..
+        } = &mut record.kind
+        {
             (*name, *source_type) = (None, None);
         }
         record

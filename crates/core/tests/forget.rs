@@ -71,7 +71,10 @@ fn replaced_content_goes_everywhere_and_nothing_that_readers_see_changes() {
     for at in 0..3 {
         assert_eq!(forgotten(&world, at, "lamp"), 4, "hub {at}");
         assert_eq!(forgotten(&world, at, "once"), 0, "hub {at}");
-        assert_eq!(world.shown(at, "lamp").map(|s| s.heads), before[at].clone().map(|s| s.heads));
+        assert_eq!(
+            world.shown(at, "lamp").map(|s| s.heads),
+            before[at].clone().map(|s| s.heads)
+        );
         assert_eq!(watts(&world, at, "lamp"), Some(4));
         let store = world.hub(at).store.snapshot();
         let graph = load_graph(&store, &Id::new("lamp").unwrap()).unwrap();
@@ -84,11 +87,18 @@ fn replaced_content_goes_everywhere_and_nothing_that_readers_see_changes() {
     let lamp = Id::new("lamp").unwrap();
     let graph = load_graph(&store, &lamp).unwrap();
     let first = graph.eldest().unwrap().order_time;
-    let then = read::one(&store, &world.hub(0).policy, &lamp, true, Some(first)).unwrap().unwrap();
+    let then = read::one(&store, &world.hub(0).policy, &lamp, true, Some(first))
+        .unwrap()
+        .unwrap();
     assert!(then.forgotten);
-    let history = read::history(&store, &world.hub(0).policy, &lamp, true, None, None, 10).unwrap().unwrap();
+    let history = read::history(&store, &world.hub(0).policy, &lamp, true, None, None, 10)
+        .unwrap()
+        .unwrap();
     let states: Vec<&str> = history.versions.iter().map(|row| row.state).collect();
-    assert_eq!(states, ["head", "forgotten", "forgotten", "forgotten", "forgotten"]);
+    assert_eq!(
+        states,
+        ["head", "forgotten", "forgotten", "forgotten", "forgotten"]
+    );
     // A client that starts now gets skeletons, and a hub that joins now too.
     let page = world.sync(0, Clock::new(), Vec::new()).unwrap();
     let told = page.changes.iter().filter_map(|change| change.entity.as_ref());
@@ -104,10 +114,21 @@ fn a_hub_that_joins_later_takes_skeletons_and_shows_the_same() {
     // The hub that is gone for good is fenced; else all would wait for it.
     edits(&mut world, 0, "lamp", 4);
     world.run(KEEP * 3);
-    assert_eq!(forgotten(&world, 0, "lamp"), 0, "a hub is away, and everybody waits for it");
+    assert_eq!(
+        forgotten(&world, 0, "lamp"),
+        0,
+        "a hub is away, and everybody waits for it"
+    );
     let lost = lost_hub(&world);
     world
-        .govern(0, Act::Fence { hub_id: lost, fenced: true, user_id: None })
+        .govern(
+            0,
+            Act::Fence {
+                hub_id: lost,
+                fenced: true,
+                user_id: None,
+            },
+        )
         .unwrap();
     world.run(KEEP * 3);
     assert_eq!(forgotten(&world, 0, "lamp"), 3);
@@ -121,7 +142,9 @@ fn a_hub_that_joins_later_takes_skeletons_and_shows_the_same() {
 fn lost_hub(world: &World) -> inbetweenies_core::id::HubId {
     let running: BTreeSet<_> = (0..2).map(|at| world.hub(at).identity.hub_id).collect();
     let members = inbetweenies_core::machine::load_members(&world.hub(0).store.snapshot()).unwrap();
-    let lost = members.into_iter().find(|member| !running.contains(&member.hub_id));
+    let lost = members
+        .into_iter()
+        .find(|member| !running.contains(&member.hub_id));
     lost.unwrap().hub_id
 }
 
@@ -143,25 +166,51 @@ fn a_fenced_hub_that_returns_brings_its_edits_and_revives_nothing() {
         world.run(Duration::from_secs(1));
         last = next;
     }
-    world.push(2, device("lamp", &stamp(&world), &[lamp.last().unwrap()], &[("watts", 99)]));
+    world.push(
+        2,
+        device("lamp", &stamp(&world), &[lamp.last().unwrap()], &[("watts", 99)]),
+    );
     world.push(2, device("own", &stamp(&world), &[], &[("watts", 7)]));
     let lost = world.hub(2).identity.hub_id;
-    world.govern(1, Act::Fence { hub_id: lost, fenced: true, user_id: None }).unwrap();
+    world
+        .govern(
+            1,
+            Act::Fence {
+                hub_id: lost,
+                fenced: true,
+                user_id: None,
+            },
+        )
+        .unwrap();
     world.run(KEEP * 5);
     assert!(forgotten(&world, 0, "door") > 0 && forgotten(&world, 0, "lamp") > 0);
     assert_eq!(forgotten(&world, 2, "door"), 0, "it has not heard");
     world.plug(2);
     world.run(SOON * 24);
     for at in 0..3 {
-        assert!(world.shown(at, "lamp").unwrap().is_deleted(), "nothing comes back by itself, hub {at}");
-        assert_eq!(watts(&world, at, "own"), Some(7), "nothing of its own is lost, hub {at}");
+        assert!(
+            world.shown(at, "lamp").unwrap().is_deleted(),
+            "nothing comes back by itself, hub {at}"
+        );
+        assert_eq!(
+            watts(&world, at, "own"),
+            Some(7),
+            "nothing of its own is lost, hub {at}"
+        );
         assert_eq!(watts(&world, at, "door"), Some(12));
         let queue = read::queue(&world.hub(at).store.snapshot(), &world.hub(at).policy, 10).unwrap();
         assert_eq!(queue.len(), 1, "a person is asked about the lamp, hub {at}");
         assert_eq!(forgotten(&world, at, "door"), forgotten(&world, 0, "door"));
     }
     support::check::all_alike(&world);
-    let unfenced = world.govern(2, Act::Fence { hub_id: lost, fenced: false, user_id: None });
+    let unfenced = world.govern(
+        2,
+        Act::Fence {
+            hub_id: lost,
+            fenced: false,
+            user_id: None,
+        },
+    );
     assert_eq!(unfenced.unwrap().applied.len(), 1);
 }
 
@@ -176,7 +225,10 @@ fn a_conflict_keeps_the_content_of_both_sides_until_it_is_settled() {
     world.push(1, other.clone());
     world.run(KEEP * 3);
     assert_eq!(forgotten(&world, 0, "lamp"), 0, "ids in conflict keep theirs");
-    world.push(0, device("lamp", &stamp(&world), &[&one, &other], &[("watts", 55)]));
+    world.push(
+        0,
+        device("lamp", &stamp(&world), &[&one, &other], &[("watts", 55)]),
+    );
     world.run(KEEP * 4);
     assert_eq!(forgotten(&world, 0, "lamp"), 3);
     assert_eq!(forgotten(&world, 1, "lamp"), 3);

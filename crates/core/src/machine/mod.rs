@@ -5,7 +5,9 @@
 mod load;
 mod post;
 
-pub use load::{Horizon, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node};
+pub use load::{
+    Horizon, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node,
+};
 pub use post::{Act, ClockDoubt, Identity, Landed, Member, SetResult, Totals};
 
 use std::time::Duration;

@@ -7,8 +7,8 @@ use super::{Output, Pending, Reconcile};
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::hash::{Check, Digest};
-use crate::id::{Dot, ReplicaId};
-use crate::machine::{Landed, SetResult, Ticket, load_policy};
+use crate::id::{Dot, HubId, ReplicaId};
+use crate::machine::{Landed, SetResult, Ticket, load_members, load_policy};
 use crate::record::Record;
 use crate::store::{
     Family, LogRow, ReplicaRow, Snapshot, StoreError, decode_row, evidence_key, log_key, read_log, read_meta,
@@ -64,8 +64,8 @@ pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreE
             || read_replica(store, replica)?.is_some_and(|tip| tip.sequence >= point.sequence)
             || ended(replica)?
         {
-            // On a branch that was never here, or beyond what is left of a life, our own or one that ended: from the
-            // beginning.
+            // On a branch that was never here, or beyond what is left of a life, our own, one that ended, or a fenced
+            // hub's: from the beginning.
             start.reset.push(*replica);
         } else {
             start.missing.insert(*replica, point.sequence);
@@ -125,7 +125,7 @@ fn below(
     Ok(None)
 }
 
-/// Replicas whose hub goes on under one that follows them: what is not known of them will not come.
+/// Replicas whose hub goes on under one that follows them, or was fenced: what is not known of them is not waited for.
 fn gone(store: &dyn Snapshot) -> Result<BTreeSet<ReplicaId>, StoreError> {
     let (mut hubs, mut failed) = (BTreeMap::new(), None);
     store.scan(Family::Replicas, &[], None, &mut |key, value| {
@@ -155,6 +155,16 @@ fn gone(store: &dyn Snapshot) -> Result<BTreeSet<ReplicaId>, StoreError> {
             gone.insert(earlier);
         }
     }
+    // Nobody waits for a hub that was fenced; what it has comes when it does.
+    let members = load_members(store)?;
+    let fenced: Vec<_> = members.iter().filter(|member| member.fenced).collect();
+    gone.extend(fenced.iter().filter_map(|member| member.replica));
+    let of_fenced = |hub_id: &HubId| fenced.iter().any(|member| member.hub_id == *hub_id);
+    gone.extend(
+        hubs.iter()
+            .filter(|(_, hub)| of_fenced(hub))
+            .map(|(replica, _)| *replica),
+    );
     Ok(gone)
 }
 

@@ -212,11 +212,7 @@ fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError
     Ok(readers)
 }
 
-fn select(
-    store: &dyn Snapshot,
-    row: &LogRow,
-    filter: &Filter,
-) -> Result<Vec<Picked>, StoreError> {
+fn select(store: &dyn Snapshot, row: &LogRow, filter: &Filter) -> Result<Vec<Picked>, StoreError> {
     if filter.filters.since.is_some_and(|since| row.accepted < since) {
         return Ok(Vec::new());
     }

@@ -13,8 +13,8 @@ use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
 use crate::machine::{Horizon, load_graph};
 use crate::store::{
-    Family, HORIZON_KEY, LogRow, SWEPT_KEY, Snapshot, StoreError, decode_row, encode_row, log_end, log_key, read_horizon,
-    read_id, read_log, read_record, read_swept, record_key, trailing_id,
+    Family, HORIZON_KEY, LogRow, SWEPT_KEY, Snapshot, StoreError, decode_row, encode_row, log_end, log_key,
+    read_horizon, read_id, read_log, read_record, read_swept, record_key, trailing_id,
 };
 use crate::time::Micros;
 use crate::value::{Map, Value};
@@ -84,7 +84,11 @@ impl Group<'_> {
 
     /// What is due: a step of the sweep, a look whether a horizon can be written.
     pub fn upkeep(&mut self) -> Result<(), StoreError> {
-        let due = self.state.forgetting.sweep.take_if(|(_, at)| *at <= self.now.mono);
+        let due = self
+            .state
+            .forgetting
+            .sweep
+            .take_if(|(_, at)| *at <= self.now.mono);
         if let Some((from, _)) = due {
             self.sweep(from)?;
         }
@@ -157,7 +161,9 @@ impl Group<'_> {
         let Some(reached) = self.reached_by_all() else {
             return Ok(());
         };
-        let Some(now) = self.trusted_now() else { return Ok(()) };
+        let Some(now) = self.trusted_now() else {
+            return Ok(());
+        };
         let long_ago = Micros(now.0.saturating_sub(content_min.as_micros() as u64));
         let mut next = self.state.forgetting.horizon.clone();
         let mut looked = std::mem::take(&mut self.state.forgetting.looked);
@@ -195,7 +201,9 @@ impl Group<'_> {
         let me = self.state.meta.hub_id;
         let counted = || {
             let members = self.state.members.iter();
-            members.filter(|member| !member.left && !member.fenced).map(|member| member.hub_id)
+            members
+                .filter(|member| !member.left && !member.fenced)
+                .map(|member| member.hub_id)
         };
         if counted().min() != Some(me) {
             return None;
@@ -220,7 +228,8 @@ impl Group<'_> {
                     };
                     let held = read_log(&self.overlay, dot).ok().flatten();
                     // Theirs may be beyond ours: then the entry is not here, and ours is checked by them.
-                    point.sequence > *sequence || held.is_some_and(|row| Some(row.hash.check()) == point.check)
+                    point.sequence > *sequence
+                        || held.is_some_and(|row| Some(row.hash.check()) == point.check)
                 });
                 let theirs = theirs.map_or(0, |point| point.sequence);
                 *sequence = if same_chain { theirs.min(*sequence) } else { 0 };
@@ -237,7 +246,13 @@ impl Group<'_> {
         }
     }
 
-    fn rows(&self, replica: ReplicaId, above: u64, upto: u64, most: usize) -> Result<Vec<(u64, LogRow)>, StoreError> {
+    fn rows(
+        &self,
+        replica: ReplicaId,
+        above: u64,
+        upto: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, LogRow)>, StoreError> {
         let from = log_key(Dot {
             replica,
             sequence: above + 1,
@@ -246,8 +261,11 @@ impl Group<'_> {
         if most == 0 || above >= upto {
             return Ok(rows);
         }
-        self.overlay
-            .scan(Family::Log, &from, log_end(&replica).as_deref(), &mut |key, value| {
+        self.overlay.scan(
+            Family::Log,
+            &from,
+            log_end(&replica).as_deref(),
+            &mut |key, value| {
                 let sequence = key.get(16..).and_then(|tail| tail.try_into().ok());
                 let sequence = sequence.map_or(u64::MAX, u64::from_be_bytes);
                 if sequence > upto {
@@ -258,7 +276,8 @@ impl Group<'_> {
                     Err(error) => failed = Some(error),
                 }
                 failed.is_none() && rows.len() < most
-            })?;
+            },
+        )?;
         failed.map_or(Ok(rows), Err)
     }
 

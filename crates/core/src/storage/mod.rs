@@ -32,7 +32,9 @@ use state::State;
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::id::{Dot, HomeId, HubId, ReplicaId};
-use crate::machine::{Act, ClockDoubt, Gauge, Horizon, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals};
+use crate::machine::{
+    Act, ClockDoubt, Gauge, Horizon, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals,
+};
 use crate::store::{Commit, Marks, Snapshot, StoreError};
 use crate::time::{Micros, Now};
 use crate::view::Policy;
@@ -393,7 +395,8 @@ impl Machine for Storage {
     /// While a commit is under way nothing is due: its end is a step of its own.
     fn wake_at(&self) -> Option<Duration> {
         let idle = self.flight.is_none() && self.state.settled;
-        idle.then(|| self.state.forgetting.wake_at(self.settings.content_min)).flatten()
+        idle.then(|| self.state.forgetting.wake_at(self.settings.content_min))
+            .flatten()
     }
 
     fn gauges(&self) -> Vec<Gauge> {

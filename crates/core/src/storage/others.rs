@@ -79,7 +79,11 @@ mod tests {
         let noon = Micros(1_781_516_462_000_000);
         let mut others = Others::after(noon);
         let jumped = noon.plus(HOUR * 24 * 365);
-        assert_eq!(others.own(jumped, Duration::ZERO), jumped, "nobody to say otherwise");
+        assert_eq!(
+            others.own(jumped, Duration::ZERO),
+            jumped,
+            "nobody to say otherwise"
+        );
         others.heard(noon.plus(HOUR), HOUR);
         assert_eq!(others.own(jumped, HOUR), noon.plus(HOUR).plus(EPSILON));
         assert_eq!(
@@ -87,7 +91,10 @@ mod tests {
             noon.plus(HOUR * 3).plus(EPSILON),
             "time goes on without news"
         );
-        assert!(matches!(others.doubts(jumped, HOUR), Some(Some(ClockDoubt::Ahead(_)))));
+        assert!(matches!(
+            others.doubts(jumped, HOUR),
+            Some(Some(ClockDoubt::Ahead(_)))
+        ));
         assert_eq!(others.doubts(jumped, HOUR), None, "told once");
         assert_eq!(others.doubts(noon.plus(HOUR), HOUR), Some(None), "set right");
     }

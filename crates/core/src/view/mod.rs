@@ -121,7 +121,9 @@ pub fn horizon(graph: &Graph) -> BTreeMap<ReplicaId, u64> {
     for node in graph.nodes() {
         let clock = node.sealed.record.content.get("vector_clock");
         for (replica, sequence) in clock.and_then(Value::as_map).into_iter().flatten() {
-            let sequence = sequence.as_int().and_then(|sequence| u64::try_from(sequence).ok());
+            let sequence = sequence
+                .as_int()
+                .and_then(|sequence| u64::try_from(sequence).ok());
             if let (Ok(replica), Some(sequence)) = (replica.parse(), sequence) {
                 let last: &mut u64 = joined.entry(replica).or_default();
                 *last = sequence.max(*last);

@@ -12,6 +12,9 @@ use crate::value::Value;
 
 /// The place of the winner among the candidates, which stand by rank, the newest last. None: the rule does not fit.
 pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usize> {
+    if *rule == Rule::Newest {
+        return candidates.len().checked_sub(1);
+    }
     let values: Option<Vec<Value>> = candidates
         .iter()
         .map(|node| leaf(&node.sealed.record, path).map(Leaf::to_value))
@@ -29,13 +32,12 @@ pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usi
         Some(best)
     };
     match rule {
-        Rule::Newest => candidates.len().checked_sub(1),
         Rule::Max => best(Ordering::Greater),
         Rule::Min => best(Ordering::Less),
         Rule::Prefer(preferred) => preferred
             .iter()
             .find_map(|wanted| values.iter().rposition(|value| value == wanted)),
-        Rule::Union => None, // worked out element by element
+        Rule::Newest | Rule::Union => None, // decided above; worked out element by element
     }
 }
 

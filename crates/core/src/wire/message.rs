@@ -128,7 +128,11 @@ impl WireBundle {
         for (at, (stamp, bytes)) in entry.stamps.iter().zip(self.records).enumerate() {
             let bytes = bytes.into_vec();
             let forgotten = forgotten.contains(&at);
-            let digest = if forgotten { stamp.digest } else { Digest::of(&bytes) };
+            let digest = if forgotten {
+                stamp.digest
+            } else {
+                Digest::of(&bytes)
+            };
             if digest != stamp.digest {
                 return Err(BundleError(
                     "a record does not have the digest that its entry names".to_owned(),

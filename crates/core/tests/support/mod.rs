@@ -304,10 +304,14 @@ impl World {
         loop {
             self.settle();
             let next = self.hubs.iter().flatten().filter_map(|hub| {
-                [hub.peers.wake_at(), hub.reconcile.wake_at(), hub.storage.wake_at()]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                [
+                    hub.peers.wake_at(),
+                    hub.reconcile.wake_at(),
+                    hub.storage.wake_at(),
+                ]
+                .into_iter()
+                .flatten()
+                .min()
             });
             match next.min().filter(|at| *at <= end) {
                 Some(at) => self.now = self.now.max(at),
