@@ -161,7 +161,7 @@ pub fn list(store: &Store, entity_type: Option<&str>, json: bool) -> Result<Exit
 pub fn history(store: &Store, what: &str, json: bool) -> Result<ExitCode, Failure> {
     let (replica, policy) = (store.replica(), store.replica().policy());
     let id = replica.find(what, &policy)?;
-    let lines = replica.history(&id, &policy);
+    let lines = replica.history(&id, &policy, None);
     let by_version: BTreeMap<&str, &Record> = lines
         .iter()
         .map(|line| (line.sealed.record.version.as_str(), &line.sealed.record))
