@@ -195,7 +195,7 @@ impl Look {
     fn meaning(self) -> &'static str {
         match self {
             Look::Head => "head",
-            Look::Lost => "lost a conflict, kept",
+            Look::Lost => "lost, at least in part, and kept",
             Look::Superseded => "replaced by a later one",
             Look::Forgotten => "forgotten: its content was let go",
         }

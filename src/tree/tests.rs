@@ -73,7 +73,7 @@ readers see 2026-06-15T10:00:03.000000+00:00-000001-alice
 ●  c0000000  2026-06-15T10:00:03.000000Z  alice
 ○  b0000000  2026-06-15T10:00:02.000000Z  bob·[2J
 ◌  a0000000  2026-06-15T10:00:01.000000Z  somebody  forgotten
-● head · ✗ lost a conflict, kept · ○ replaced by a later one · ◌ forgotten: its content was let go"
+● head · ✗ lost, at least in part, and kept · ○ replaced by a later one · ◌ forgotten: its content was let go"
     );
     page.nodes.clear();
     assert_eq!(text(&page), "lamp: no versions");

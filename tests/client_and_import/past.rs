@@ -253,7 +253,8 @@ fn a_conflict_of_two_devices_is_told_alike_drawn_and_explained() {
             && why.contains("color: \"blue\"\n  by bob at ")
             && why.contains("  against \"red\", by alice at ")
             && why.contains("accepted by attic\n")
-            && why.contains("  the newest wins\n"),
+            && why.contains("  the newest wins\n")
+            && !why.contains("  and the same"),
         "{why}"
     );
     let conflicts = alice.run(&["conflicts"]).good();

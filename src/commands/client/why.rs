@@ -60,11 +60,14 @@ fn field(row: &FieldRow, places: &Places) -> String {
     };
     let mut words = format!("{}: {}\n", clean(&fields::key(&row.field)), clean(&value));
     words += &format!("  {}\n", places.writer(&row.written));
-    for beaten in &row.beaten {
-        words += &format!("  against {} {}\n", said(row, beaten), places.writer(beaten));
+    for other in &row.beaten {
+        words += &match row.rule {
+            "agreed" => format!("  and the same {}\n", places.writer(other)),
+            _ => format!("  against {} {}\n", said(row, other), places.writer(other)),
+        };
     }
-    if !row.beaten.is_empty() {
-        words += &format!("  {}\n", rule(row));
+    if let Some(rule) = rule(row).filter(|_| !row.beaten.is_empty()) {
+        words += &format!("  {rule}\n");
     }
     words
 }
@@ -80,19 +83,20 @@ fn said(row: &FieldRow, beaten: &BeatenRow) -> String {
     }
 }
 
-/// What decided, as a person would say it.
-fn rule(row: &FieldRow) -> String {
-    match row.rule {
-        "agreed" => "all of one mind".to_owned(),
-        "newest" => match row.unfit {
-            None => "the newest wins".to_owned(),
-            Some(rule) => format!("the newest wins: the rule {rule} does not fit these values"),
-        },
-        "shape" => "fields within a field cannot stand beside a plain value: the newest wins".to_owned(),
-        "last_write" => "the last write is shown whole".to_owned(),
-        "deletion" => "a deletion stands against edits".to_owned(),
-        declared => format!("by the rule {declared}"),
-    }
+/// What decided, as a person would say it; nothing, where all are of one mind.
+fn rule(row: &FieldRow) -> Option<String> {
+    let words = match (row.rule, row.unfit) {
+        ("agreed", _) => return None,
+        (_, Some(rule)) => format!("the newest wins: the rule {rule} does not fit these values"),
+        ("newest", None) => "the newest wins".to_owned(),
+        ("shape", None) => {
+            "fields within a field cannot stand beside a plain value: the newest wins".to_owned()
+        }
+        ("last_write", None) => "the last write is shown whole".to_owned(),
+        ("deletion", None) => "a deletion stands against edits".to_owned(),
+        (declared, None) => format!("by the rule {declared}"),
+    };
+    Some(words)
 }
 
 /// Where versions of one id were accepted.
