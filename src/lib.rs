@@ -10,6 +10,7 @@
 //! | [`hub`] | actix actors around the core's machines, links to peers, the HTTP doors |
 //! | [`api`] | the way to a hub over HTTP, for `inbetweenies_client`: the replica on a device |
 //! | [`import`] | what a home knows elsewhere, as a wished-for graph |
+//! | [`tree`] | the versions of one id, drawn for a terminal and as a picture |
 //! | [`commands`] | the command line |
 
 pub mod api;
@@ -18,3 +19,4 @@ pub mod config;
 pub mod hub;
 pub mod import;
 pub mod store;
+pub mod tree;

@@ -12,6 +12,8 @@ mod mesh;
 mod say;
 mod status;
 
+pub(crate) use say::{clean, count};
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -7,6 +7,7 @@ mod support;
 mod client;
 mod import;
 mod mesh;
+mod past;
 
 use std::path::Path;
 

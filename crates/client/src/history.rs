@@ -43,9 +43,9 @@ impl Replica {
         }
     }
 
-    /// Every version of an id, newest first; empty if nothing is known of it. O(versions).
-    pub fn history(&self, id: &Id, policy: &Policy) -> Vec<VersionLine> {
-        let Some(tree) = self.tree(id, policy, None) else {
+    /// Every version of an id, now or at an instant, newest first; empty if nothing is known of it. O(versions).
+    pub fn history(&self, id: &Id, policy: &Policy, at: Option<Micros>) -> Vec<VersionLine> {
+        let Some(tree) = self.tree(id, policy, at) else {
             return Vec::new();
         };
         let names: std::collections::BTreeMap<Digest, String> = tree

@@ -12,6 +12,7 @@
 //! | [`Frame`] | one step of a replica's life, as it stands in the log |
 //! | [`Replica`] | the state that frames add up to: records with their stamps, what is pending, what was refused |
 //! | its views | what this client shows of an id ([`Replica::view`]), lists, names, [`Replica::history`] |
+//! | its past | the same at an instant ([`Replica::view_at`]), what changed between two, why a view is as it is |
 //! | [`Restore`] | what it takes to put a thing, a room or the home back as it was |
 //! | [`Draft`] | what an edit wants, before [`Replica::stamp`] makes records of it |
 //! | [`Session`] | one sync with one hub as a state machine: what to ask, what an answer means, when to wait |
@@ -25,6 +26,7 @@ mod held;
 mod history;
 mod house;
 mod log;
+mod past;
 mod replica;
 mod restore;
 mod round;
@@ -43,6 +45,7 @@ pub use held::Held;
 pub use history::{Stamped, VersionLine};
 pub use house::house;
 pub use log::LogError;
+pub use past::HubName;
 pub use replica::{FrameError, PendingSet, Replica, Step};
 pub use restore::{Restore, RestoreError, Scope};
 pub use session::{Next, Options, Session, SessionError, Summary};

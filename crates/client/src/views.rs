@@ -1,6 +1,6 @@
 //! Reading a replica: the views that a hub with the same records would show, with this device's pending edits in them.
 
-use inbetweenies_core::domain::{POLICY_ID, is_reserved};
+use inbetweenies_core::domain::POLICY_ID;
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::view::{Graph, Policy, View, view};
@@ -34,6 +34,18 @@ pub enum NotFound {
     /// Several things are.
     #[error("{0:?} may be {1}: give the id of the one you mean")]
     Several(String, String),
+}
+
+impl NotFound {
+    /// Names some of those that a word may mean.
+    pub(crate) fn several<'r>(word: &str, found: impl ExactSizeIterator<Item = &'r Record>) -> NotFound {
+        let more = found.len().saturating_sub(CANDIDATES_MAX);
+        let mut names: Vec<String> = found.take(CANDIDATES_MAX).map(label).collect();
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        NotFound::Several(word.to_owned(), names.join(", "))
+    }
 }
 
 /// How many candidates an error names.
@@ -70,34 +82,17 @@ impl Replica {
 
     /// Every id's view, in the order of the ids, but for what is the home's own business.
     pub fn views(&self, policy: &Policy) -> impl Iterator<Item = View> {
-        let reserved = |view: &View| view.record.entity_type().is_some_and(is_reserved);
-        self.ids()
-            .filter_map(|id| self.view(id, policy))
-            .filter(move |view| !reserved(view))
+        self.views_at(policy, None)
     }
 
-    /// Entities that are shown, of one type or of all, by (type, id) as hubs list them.
+    /// Entities that are shown, of one type or of all, by (type, id).
     pub fn entities(&self, policy: &Policy, entity_type: Option<&str>) -> Vec<View> {
-        let wanted = |view: &View| {
-            !view.record.deleted
-                && view
-                    .record
-                    .entity_type()
-                    .is_some_and(|name| entity_type.is_none_or(|wanted| wanted == name))
-        };
-        let mut entities: Vec<View> = self.views(policy).filter(wanted).collect();
-        entities.sort_by(|a, b| {
-            (a.record.entity_type(), &a.record.id).cmp(&(b.record.entity_type(), &b.record.id))
-        });
-        entities
+        self.entities_at(policy, entity_type, None)
     }
 
     /// Relationships that are shown, by id.
     pub fn edges(&self, policy: &Policy) -> Vec<Edge> {
-        self.views(policy)
-            .filter(|view| !view.record.deleted)
-            .filter_map(Edge::of)
-            .collect()
+        self.edges_at(policy, None)
     }
 
     /// The id that a person means by a word: an id, else the one entity of that name, else the one whose id begins so.
@@ -129,19 +124,13 @@ impl Replica {
         match &found[..] {
             [] => Err(NotFound::Nothing(word.to_owned())),
             [only] => Ok(only.id.clone()),
-            several => {
-                let mut names: Vec<String> = several.iter().take(CANDIDATES_MAX).map(label).collect();
-                if several.len() > CANDIDATES_MAX {
-                    names.push(format!("{} more", several.len() - CANDIDATES_MAX));
-                }
-                Err(NotFound::Several(word.to_owned(), names.join(", ")))
-            }
+            several => Err(NotFound::several(word, several.iter())),
         }
     }
 }
 
 impl Edge {
-    fn of(view: View) -> Option<Edge> {
+    pub(crate) fn of(view: View) -> Option<Edge> {
         let Kind::Relationship {
             from,
             to,

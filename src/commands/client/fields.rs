@@ -3,11 +3,15 @@
 //! A key is one key, dots and all; one that begins with `/` is a JSON pointer (RFC 6901) to a field below others. A
 //! value is JSON if it reads as JSON, else text: `--set 'code="007"'` is text too.
 
+use inbetweenies_core::domain::{CONTENT, ENVELOPE, EXTRA};
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::value::{Budget, Map, Refusal, Value, decode};
+use inbetweenies_core::view::DELETED;
 
 use crate::commands::say::Failure;
 
+/// What the content of a relationship is called in requests and answers.
+const PROPERTIES: &str = "properties";
 /// Levels of a request's body above the content of a record.
 const LEVELS_ABOVE: usize = 5;
 
@@ -133,6 +137,24 @@ pub fn leaves(fields: &Map) -> Vec<(String, String)> {
     out
 }
 
+/// The key that a person knows the field of a record by, from its path.
+pub fn key(path: &[String]) -> String {
+    match path {
+        [place, below @ ..] if place == CONTENT || place == PROPERTIES => match below {
+            // A field of the content that bears the name of one of the envelope's.
+            [only] if only == DELETED || ENVELOPE.contains(&only.as_str()) => written(path),
+            _ => written(below),
+        },
+        [place, below @ ..] if place == EXTRA => written(below),
+        _ => written(path),
+    }
+}
+
+/// A value in words: as JSON.
+pub fn value(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 fn written(path: &[String]) -> String {
     match path {
         [only] if !only.starts_with('/') => only.clone(),
@@ -193,6 +215,16 @@ mod tests {
         }
         let deep = format!("d={}1{}", "[".repeat(40), "]".repeat(40));
         assert!(after(&[&deep], None).is_err());
+    }
+
+    #[test]
+    fn a_field_is_told_by_the_key_that_sets_it() {
+        let told = |path: &[&str]| key(&path.iter().map(|step| (*step).to_owned()).collect::<Vec<_>>());
+        assert_eq!(told(&["content", "watts"]), "watts");
+        assert_eq!(told(&["properties", "light", "color"]), "/light/color");
+        assert_eq!(told(&["extra", "icon"]), "icon");
+        assert_eq!(told(&["name"]), "name");
+        assert_eq!(told(&["content", "name"]), "/content/name");
     }
 
     #[test]

@@ -61,7 +61,12 @@ pub fn label(record: &Record) -> String {
             relationship_type, ..
         } => (relationship_type, None),
     };
-    let (kind, id) = (clean(kind), clean(record.id.as_str()));
+    label_of(kind, name, record.id.as_str())
+}
+
+/// The same of one that is no record.
+pub fn label_of(kind: &str, name: Option<&str>, id: &str) -> String {
+    let (kind, id) = (clean(kind), clean(id));
     match name {
         Some(name) => format!("{kind} \"{}\" ({id})", clean(name)),
         None => format!("{kind} {id}"),

@@ -1,11 +1,15 @@
 //! `client`: read and edit a home from this device, with or without a hub in reach.
 
+mod conflicts;
 mod edit;
 mod fields;
 mod find;
+mod past;
 mod settle;
 mod show;
+mod sight;
 mod sync;
+mod why;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +17,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use inbetweenies_client::{Options, Store};
 
+use self::sight::{At, Sight};
 use super::say::{self, Failure};
 use crate::api::{Hub, HubUrl};
 
@@ -70,18 +75,45 @@ enum Command {
     Get {
         /// An id, the beginning of one, or a name
         what: String,
+        #[command(flatten)]
+        at: At,
     },
     /// List things
     List {
         /// Only those of this type
         #[arg(long, value_name = "TYPE")]
         r#type: Option<String>,
+        #[command(flatten)]
+        at: At,
     },
     /// Every version of a thing, newest first
     History {
         /// An id, the beginning of one, or a name
         what: String,
+        #[command(flatten)]
+        at: At,
     },
+    /// How the versions of a thing follow each other, drawn
+    Tree {
+        /// An id, the beginning of one, or a name
+        what: String,
+        /// Draw a picture into this file instead
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Why a thing is as it is: who wrote each field, what it beat and by which rule
+    Why {
+        /// An id, the beginning of one, or a name
+        what: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// What changed between two instants
+    Diff(past::Diff),
+    /// The conflicts that wait for a person, and what stands against what
+    Conflicts,
     /// Settle a conflict: keep a version, say what holds, delete it, or choose a strategy for this once
     Resolve(settle::Resolve),
     /// Put a thing, a room with what is in it, or the whole home back as it was: new edits, which can be undone
@@ -139,9 +171,17 @@ async fn act(args: Args) -> Result<ExitCode, Failure> {
         Command::Delete(wish) => edit::delete(&desk, Store::open(dir)?, wish).await,
         Command::Link(wish) => edit::link(&desk, Store::open(dir)?, wish).await,
         Command::Unlink(wish) => edit::unlink(&desk, Store::open(dir)?, wish).await,
-        Command::Get { what } => show::get(&Store::open(dir)?, &what, desk.json),
-        Command::List { r#type } => show::list(&Store::open(dir)?, r#type.as_deref(), desk.json),
-        Command::History { what } => show::history(&Store::open(dir)?, &what, desk.json),
+        Command::Get { what, at } => show::get(&Sight::of(Store::open(dir)?, &at)?, &what, desk.json),
+        Command::List { r#type, at } => {
+            show::list(&Sight::of(Store::open(dir)?, &at)?, r#type.as_deref(), desk.json)
+        }
+        Command::History { what, at } => show::history(&Sight::of(Store::open(dir)?, &at)?, &what, desk.json),
+        Command::Tree { what, svg, at } => {
+            past::tree(&Sight::of(Store::open(dir)?, &at)?, &what, svg, desk.json)
+        }
+        Command::Why { what, at } => why::why(&Sight::of(Store::open(dir)?, &at)?, &what, desk.json),
+        Command::Diff(wish) => past::diff(&Sight::now(Store::open(dir)?), &wish, desk.json),
+        Command::Conflicts => conflicts::conflicts(&Sight::now(Store::open(dir)?), desk.json),
         Command::Resolve(wish) => settle::resolve(&desk, Store::open(dir)?, wish).await,
         Command::Restore(wish) => settle::restore(&desk, Store::open(dir)?, wish).await,
         Command::Status => show::status(&Store::open(dir)?, desk.json),

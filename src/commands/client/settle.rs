@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use inbetweenies_client::{Frame, Restore, Scope, Store, wall_clock};
 use inbetweenies_core::conflict::answer::{Answer, Choice};
 use inbetweenies_core::domain::Strategy;
-use inbetweenies_core::time::{Micros, instant};
+use inbetweenies_core::time::Micros;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Desk;
 use super::edit::carry_out;
 use super::fields::{Fields, unset};
 use super::sync::{Pushed, code, document, push, troubles};
+use super::{Desk, sight};
 use crate::commands::say::{self, Failure, count};
 
 /// Settle a conflict.
@@ -51,8 +51,8 @@ pub struct PutBack {
     /// The thing and its relationships, without what is in it
     #[arg(long, conflicts_with = "home")]
     alone: bool,
-    /// As it was at this instant: 2026-06-15T09:41:02Z, or a date
-    #[arg(long, value_name = "INSTANT")]
+    /// As it was at this instant: 2026-06-15T09:41:02Z, a date, or -2h, -3d
+    #[arg(long, value_name = "INSTANT", allow_hyphen_values = true)]
     to: String,
     /// Say what would be put back, and change nothing
     #[arg(long)]
@@ -108,12 +108,7 @@ pub async fn resolve(desk: &Desk, mut store: Store, wish: Resolve) -> Result<Exi
 
 /// `restore`.
 pub async fn restore(desk: &Desk, mut store: Store, wish: PutBack) -> Result<ExitCode, Failure> {
-    let Some(to) = instant(&wish.to) else {
-        return Err(Failure::usage(format!(
-            "{:?} is no instant: write 2026-06-15T09:41:02Z, or a date",
-            wish.to
-        )));
-    };
+    let to = sight::read("--to", &wish.to)?;
     let (replica, policy) = (store.replica(), store.replica().policy());
     let scope = match &wish.what {
         None => Scope::Home,

@@ -3,23 +3,31 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use inbetweenies_client::{Edge, Replica, Store, VersionLine};
-use inbetweenies_core::id::Id;
+use inbetweenies_client::{Edge, HubName, Replica, Stamped, Store, VersionLine};
+use inbetweenies_core::conflict::read::Shown;
+use inbetweenies_core::id::{Id, ReplicaId};
 use inbetweenies_core::record::{Kind, Record};
-use inbetweenies_core::time::edit_time;
-use inbetweenies_core::view::{Policy, View};
+use inbetweenies_core::view::View;
 use inbetweenies_core::wire::clock_to_wire;
 use serde_json::{Value, json};
 
 use super::fields::leaves;
 use super::find;
+use super::sight::{Sight, moment, written};
 use crate::commands::say::{self, Failure, clean, count};
 
 /// `get`.
-pub fn get(store: &Store, what: &str, json: bool) -> Result<ExitCode, Failure> {
-    let (replica, policy) = (store.replica(), store.replica().policy());
-    let view = find::shown(replica, &policy, what)?;
-    let mut edges = replica.edges(&policy);
+pub fn get(sight: &Sight, what: &str, json: bool) -> Result<ExitCode, Failure> {
+    let replica = sight.replica();
+    let view = match sight.at {
+        None => find::shown(replica, &sight.policy, what)?,
+        // What was deleted by then has an answer too, as at hubs.
+        Some(_) => {
+            let id = sight.find(what)?;
+            sight.view(&id).ok_or_else(|| sight.unknown(what, &id))?
+        }
+    };
+    let mut edges = sight.edges();
     edges.retain(|edge| edge.touches(&view.record.id));
     let mut document = shown(replica, &view);
     if let Value::Object(map) = &mut document {
@@ -27,7 +35,7 @@ pub fn get(store: &Store, what: &str, json: bool) -> Result<ExitCode, Failure> {
         let around = edges.iter().map(|edge| shown(replica, &edge.view)).collect();
         map.insert("relationships".to_owned(), Value::Array(around));
     }
-    say::answer(json, &document, &in_words(replica, &policy, &view, &edges));
+    say::answer(json, &document, &in_words(sight, &view, &edges));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -39,20 +47,11 @@ fn part(record: &Record) -> &'static str {
     }
 }
 
-/// One view with the names that hubs give its parts.
-fn shown(replica: &Replica, view: &View) -> Value {
-    let versions: Vec<&str> = view.heads.iter().map(|head| head.version.as_str()).collect();
-    let digests = view.heads.iter().filter_map(|head| head.digest);
-    json!({
-        part(&view.record): view.record.to_wire(),
-        "heads": versions,
-        "head_digests": digests.map(|digest| digest.to_string()).collect::<Vec<_>>(),
-        "provisional": view.provisional,
-        "conflict": view.conflict,
-        "strategy": view.strategy.name(),
-        "missing_parents": view.missing_parents,
-        "pending": pending(replica, view),
-    })
+/// One view as hubs tell it, and whether it is pending.
+pub fn shown(replica: &Replica, view: &View) -> Value {
+    let mut document = json!(Shown::of(view));
+    document["pending"] = json!(pending(replica, view));
+    document
 }
 
 /// Whether no hub has all of it yet.
@@ -61,19 +60,26 @@ fn pending(replica: &Replica, view: &View) -> bool {
     digests.any(|digest| replica.is_pending(&digest))
 }
 
-fn in_words(replica: &Replica, policy: &Policy, view: &View, edges: &[Edge]) -> String {
+fn in_words(sight: &Sight, view: &View, edges: &[Edge]) -> String {
     let record = &view.record;
     let mut rows = vec![
         row("type", &clean(kind(record))),
         row("id", &clean(record.id.as_str())),
     ];
+    rows.extend(sight.at.map(|at| row("as of", &moment(at))));
     if let Kind::Relationship { from, to, .. } = &record.kind {
-        rows.push(row("from", &named(replica, policy, from)));
-        rows.push(row("to", &named(replica, policy, to)));
+        rows.push(row("from", &named(sight, from)));
+        rows.push(row("to", &named(sight, to)));
     }
     rows.push(row("written", &written(record)));
-    if pending(replica, view) {
+    if pending(sight.replica(), view) {
         rows.push(row("pending", "no hub has the last edit yet"));
+    }
+    if record.deleted {
+        rows.push(row("deleted", "this is what it said last"));
+    }
+    if view.forgotten {
+        rows.push(row("forgotten", "what was written then has been let go since"));
     }
     if view.conflict {
         let how = if view.provisional {
@@ -95,7 +101,7 @@ fn in_words(replica: &Replica, policy: &Policy, view: &View, edges: &[Edge]) -> 
             ("←", &edge.from)
         };
         let key = format!("{arrow} {}", clean(&edge.relationship_type));
-        rows.push(row(&key, &named(replica, policy, other)));
+        rows.push(row(&key, &named(sight, other)));
     }
     format!("{}\n{}", find::name(record), say::table(&rows))
 }
@@ -104,8 +110,8 @@ fn row(key: &str, value: &str) -> Vec<String> {
     vec![format!("  {key}"), value.to_owned()]
 }
 
-fn named(replica: &Replica, policy: &Policy, id: &Id) -> String {
-    match replica.view(id, policy) {
+fn named(sight: &Sight, id: &Id) -> String {
+    match sight.view(id) {
         Some(view) if view.record.deleted => find::label(&view.record) + ", deleted",
         Some(view) => find::label(&view.record),
         None => format!("{}, not here", clean(id.as_str())),
@@ -121,18 +127,10 @@ fn kind(record: &Record) -> &str {
     }
 }
 
-/// When its writer says it was written, and who that is.
-fn written(record: &Record) -> String {
-    let version = &record.version;
-    let when = edit_time(version.as_str()).map_or_else(|| version.to_string(), |time| time.to_string());
-    let who = record.user_id.as_deref().unwrap_or("somebody");
-    format!("{} by {}", clean(&when), clean(who))
-}
-
 /// `list`.
-pub fn list(store: &Store, entity_type: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
-    let (replica, policy) = (store.replica(), store.replica().policy());
-    let entities = replica.entities(&policy, entity_type);
+pub fn list(sight: &Sight, entity_type: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
+    let replica = sight.replica();
+    let entities = replica.entities_at(&sight.policy, entity_type, sight.at);
     let document = json!({
         "entities": entities.iter().map(|view| shown(replica, view)).collect::<Vec<_>>(),
         "cursor": null,
@@ -152,16 +150,22 @@ pub fn list(store: &Store, entity_type: Option<&str>, json: bool) -> Result<Exit
         Some(name) => format!("{} of type {}", rows.len(), clean(name)),
         None => count(rows.len(), "entity"),
     };
-    let words = format!("{}\n{total}", say::table(&rows));
+    let then = sight
+        .at
+        .map_or_else(String::new, |at| format!(" as of {}", moment(at)));
+    let words = format!("{}\n{total}{then}", say::table(&rows));
     say::answer(json, &document, words.trim_start());
     Ok(ExitCode::SUCCESS)
 }
 
 /// `history`.
-pub fn history(store: &Store, what: &str, json: bool) -> Result<ExitCode, Failure> {
-    let (replica, policy) = (store.replica(), store.replica().policy());
-    let id = replica.find(what, &policy)?;
-    let lines = replica.history(&id, &policy);
+pub fn history(sight: &Sight, what: &str, json: bool) -> Result<ExitCode, Failure> {
+    let id = sight.find(what)?;
+    let lines = sight.replica().history(&id, &sight.policy, sight.at);
+    if lines.is_empty() {
+        return Err(sight.unknown(what, &id));
+    }
+    let hubs = sight.replica().hubs();
     let by_version: BTreeMap<&str, &Record> = lines
         .iter()
         .map(|line| (line.sealed.record.version.as_str(), &line.sealed.record))
@@ -179,14 +183,19 @@ pub fn history(store: &Store, what: &str, json: bool) -> Result<ExitCode, Failur
             words += &format!("  {}\n", clean(&change));
         }
     }
-    let document = json!({"versions": lines.iter().map(version).collect::<Vec<_>>(), "cursor": null});
+    let document = json!({"versions": lines.iter().map(|line| version(line, &hubs)).collect::<Vec<_>>(), "cursor": null});
     say::answer(json, &document, words.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
-fn version(line: &VersionLine) -> Value {
-    let accepted = line.accepted.iter().map(|stamped| {
+fn version(line: &VersionLine, hubs: &BTreeMap<ReplicaId, HubName>) -> Value {
+    let mut accepted: Vec<_> = line.accepted.iter().collect();
+    // As hubs do: the order of arrival is a log's own.
+    let hub_id = |stamped: &Stamped| hubs.get(&stamped.dot.replica).map(|hub| hub.hub_id.clone());
+    accepted.sort_by_key(|stamped| (stamped.order_time, hub_id(stamped)));
+    let accepted = accepted.into_iter().map(|stamped| {
         json!({
+            "hub_id": hub_id(stamped),
             "replica": stamped.dot.replica.to_string(),
             "sequence": stamped.dot.sequence,
             "order_time": stamped.order_time.to_string(),

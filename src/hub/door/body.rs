@@ -1,7 +1,9 @@
 //! Bodies in and out: MessagePack or JSON, by `Content-Type` and `Accept`; JSON when nothing is said.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use actix_web::http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, RETRY_AFTER, VARY,
+};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use inbetweenies_core::limits::Limits;
@@ -16,6 +18,7 @@ use super::Doors;
 const CREDIT_STEP_KIB: usize = 64;
 const MSGPACK: &str = "application/msgpack";
 const JSON: &str = "application/json";
+const SVG: &str = "image/svg+xml";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -34,6 +37,25 @@ fn accepted(request: &HttpRequest) -> Format {
     } else {
         Format::Json
     }
+}
+
+/// Whether a client asks for a drawing where there is one: a browser that shows an image does, one that names a format
+/// of data does not.
+pub fn wants_picture(request: &HttpRequest) -> bool {
+    let accept = header(request, ACCEPT).unwrap_or_default();
+    accept.contains(SVG) && !accept.contains(JSON) && accepted(request) == Format::Json
+}
+
+/// A drawing. It holds texts of others, so a browser is told that nothing in it may run or load.
+pub fn picture(svg: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("image/svg+xml; charset=utf-8")
+        .insert_header((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ))
+        .insert_header((VARY, "Accept"))
+        .body(svg)
 }
 
 fn content_type(request: &HttpRequest) -> Result<Format, Problem> {

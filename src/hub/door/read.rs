@@ -217,17 +217,24 @@ async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool
 }
 
 async fn tree(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {
+    let picture = body::wants_picture(&request);
     let read = async {
         let query = query(&request, &["at", "limit"])?;
         let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
         let limit = limit(&query, TREE, TREE_MAX);
         let found = doors
-            .read(move |store, policy| read::tree(store, policy, &id, entity, at, limit))
+            .read(move |store, policy| {
+                let page = read::tree(store, policy, &id, entity, at, limit)?;
+                // Drawn here, for ten thousand versions take a while.
+                Ok(page.map(|page| (picture.then(|| crate::tree::svg(&page)), page)))
+            })
             .await?;
         found.ok_or_else(|| unknown(&path, at))
     };
-    let read = read.await;
-    finish(&request, read)
+    match read.await {
+        Ok((Some(svg), _)) => body::picture(svg),
+        read => finish(&request, read.map(|(_, page)| page)),
+    }
 }
 
 async fn why(request: HttpRequest, path: String, doors: &Doors, entity: bool) -> HttpResponse {

@@ -1,5 +1,6 @@
 //! A device, its edits, and answers of hubs, for the tests beside this.
 
+mod past;
 mod replica;
 mod session;
 

@@ -180,7 +180,7 @@ fn a_lost_conflict_is_told_and_its_loser_is_in_the_history() {
     );
     assert_eq!(summary.lost_ids().into_iter().collect::<Vec<_>>(), ["lamp"]);
     assert_eq!(name(&replica).as_deref(), Some("Theirs"));
-    let lines = replica.history(&id("lamp"), &replica.policy());
+    let lines = replica.history(&id("lamp"), &replica.policy(), None);
     let states: Vec<&str> = lines.iter().map(|line| line.state).collect();
     assert_eq!(states, ["head", "lost", "superseded"]);
 }

@@ -1,10 +1,11 @@
 //! Where and when a version was accepted, as the logs say.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Serialize;
 
-use crate::entry::Entry;
+use crate::entry::Entry as LogEntry;
 use crate::hash::Digest;
 use crate::id::{Id, ReplicaId};
 use crate::store::{Snapshot, StoreError, read_log, read_record, read_replica};
@@ -30,14 +31,17 @@ pub(super) fn accepted(
 ) -> Result<Vec<AcceptedRow>, StoreError> {
     let mut rows = Vec::new();
     for dot in read_record(store, id, digest)?.map_or_else(Vec::new, |row| row.dots) {
-        if !hubs.contains_key(&dot.replica) {
-            let hub = read_replica(store, &dot.replica)?.map(|row| row.hub_id.to_string());
-            hubs.insert(dot.replica, hub);
-        }
-        let (Some(log), Some(Some(hub_id))) = (read_log(store, dot)?, hubs.get(&dot.replica)) else {
+        let hub = match hubs.entry(dot.replica) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let row = read_replica(store, &dot.replica)?;
+                place.insert(row.map(|row| row.hub_id.to_string()))
+            }
+        };
+        let (Some(log), Some(hub_id)) = (read_log(store, dot)?, hub) else {
             continue;
         };
-        let Ok(entry) = Entry::from_stored(&log.entry) else {
+        let Ok(entry) = LogEntry::from_stored(&log.entry) else {
             continue;
         };
         if let Some(stamp) = entry.stamps.iter().find(|stamp| stamp.digest == *digest) {
