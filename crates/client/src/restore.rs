@@ -10,7 +10,7 @@ use inbetweenies_core::limits::Limits;
 use inbetweenies_core::record::{Kind, RESTORE_ID, Record};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::value::{Value, canonical};
-use inbetweenies_core::view::{Policy, View, view};
+use inbetweenies_core::view::{Policy, View};
 
 use crate::draft::Draft;
 use crate::replica::Replica;
@@ -89,7 +89,7 @@ impl Replica {
                 continue;
             };
             let past = self
-                .view_then(&id, policy, to)
+                .view_at(&id, policy, Some(to))
                 .filter(|view| !view.record.deleted);
             if past.as_ref().is_some_and(|view| view.forgotten) {
                 forgotten.push(id);
@@ -126,10 +126,6 @@ impl Replica {
         })
     }
 
-    fn view_then(&self, id: &Id, policy: &Policy, at: Micros) -> Option<View> {
-        view(&self.graph(id).until(at), policy.at(at))
-    }
-
     /// The ids that a restore looks at.
     fn scope(&self, policy: &Policy, scope: &Scope, to: Micros) -> BTreeSet<Id> {
         let known = |view: &View| !view.record.entity_type().is_some_and(is_reserved);
@@ -143,7 +139,7 @@ impl Replica {
         // Every relationship as it is and as it was: what was in a room then, and what is in it now.
         let mut ends: Vec<(Id, Vec<Record>)> = Vec::new();
         for id in self.ids() {
-            let views = [self.view_then(id, policy, to), self.view(id, policy)];
+            let views = [self.view_at(id, policy, Some(to)), self.view(id, policy)];
             let edge = |view: View| (!view.record.is_entity() && !view.record.deleted).then_some(view.record);
             let records: Vec<Record> = views.into_iter().flatten().filter_map(edge).collect();
             if !records.is_empty() {
