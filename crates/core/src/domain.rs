@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use rules::{CONTENT, ENVELOPE, EXTRA, Path, Rule, Rules};
 
 use crate::id::Id;
-use crate::limits::WORD_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, WORD_BYTES_MAX};
 use crate::record::{Kind, Record, RecordError};
 use crate::value::{Map, Value};
 
@@ -143,6 +143,10 @@ impl Manifest {
         let Some(name) = domain.get("name").and_then(Value::as_text) else {
             return bad("domain.name is missing");
         };
+        // It becomes the name of the policy entity: a longer one could be written, and never be read again.
+        if name.len() > NAME_BYTES_MAX {
+            return bad(format!("domain.name has more than {NAME_BYTES_MAX} bytes"));
+        }
         let semantics = domain
             .get("semantics")
             .and_then(Value::as_int)

@@ -81,8 +81,21 @@ fn at(text: Option<&str>, key: &str) -> Result<Option<Micros>, Problem> {
         .ok_or_else(|| Problem::bad_request("bad_instant", detail()))
 }
 
-fn limit(query: &Query, default: usize, most: usize) -> usize {
-    query.limit.unwrap_or(default).clamp(1, most)
+fn limit(query: &Query, default: usize, most: usize) -> Result<usize, Problem> {
+    match query.limit {
+        Some(0) => Err(Problem::bad_request("bad_query", "limit is 0: a page has at least one")),
+        given => Ok(given.unwrap_or(default).min(most)),
+    }
+}
+
+/// What no page gave is refused: taken for none it would begin again, for ever.
+fn no_cursor() -> Problem {
+    Problem::bad_request("bad_query", "cursor is not one that a page of this list gave")
+}
+
+fn id_cursor(query: &Query) -> Result<Option<Id>, Problem> {
+    let cursor = query.cursor.as_deref();
+    cursor.map(|text| Id::new(text).map_err(|_| no_cursor())).transpose()
 }
 
 fn finish<T: Serialize>(request: &HttpRequest, read: Result<T, Problem>) -> HttpResponse {
@@ -135,7 +148,11 @@ pub async fn relationship(
 pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
         let query = query(&request, &["type", "at", "limit", "cursor"])?;
-        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX));
+        let is_one = |cursor: &str| cursor.split_once('/').is_some_and(|(_, id)| Id::new(id).is_ok());
+        if query.cursor.as_deref().is_some_and(|cursor| !is_one(cursor)) {
+            return Err(no_cursor());
+        }
+        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX)?);
         doors
             .read(move |store, policy| {
                 let (kind, cursor) = (query.r#type.as_deref(), query.cursor.as_deref());
@@ -151,7 +168,8 @@ pub async fn entities(request: HttpRequest, doors: web::Data<Doors>) -> HttpResp
 pub async fn relationships(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse {
     let read = async {
         let query = query(&request, &["entity", "type", "at", "limit", "cursor"])?;
-        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX));
+        id_cursor(&query)?;
+        let (at, limit) = (at(query.at.as_deref(), "at")?, limit(&query, PAGE, PAGE_MAX)?);
         let entity = query.entity.as_deref().map(id).transpose()?;
         doors
             .read(move |store, policy| {
@@ -186,8 +204,8 @@ pub async fn diff(request: HttpRequest, doors: web::Data<Doors>) -> HttpResponse
             return Err(Problem::bad_request("bad_query", detail));
         };
         let to = to.unwrap_or(inbetweenies_core::time::MICROS_MAX);
-        let cursor = query.cursor.as_deref().map(id).transpose()?;
-        let limit = limit(&query, PAGE, PAGE_MAX);
+        let cursor = id_cursor(&query)?;
+        let limit = limit(&query, PAGE, PAGE_MAX)?;
         doors
             .read(move |store, policy| read::diff(store, policy, from, to, cursor.as_ref(), limit))
             .await
@@ -202,11 +220,9 @@ async fn history(request: HttpRequest, path: String, doors: &Doors, entity: bool
         let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
         let cursor = match query.cursor.as_deref() {
             None => None,
-            Some(text) => Some(Digest::parse(text).ok_or_else(|| {
-                Problem::bad_request("bad_query", "cursor is not one that a page of this history gave")
-            })?),
+            Some(text) => Some(Digest::parse(text).ok_or_else(no_cursor)?),
         };
-        let limit = limit(&query, PAGE, PAGE_MAX);
+        let limit = limit(&query, PAGE, PAGE_MAX)?;
         let found = doors
             .read(move |store, policy| read::history(store, policy, &id, entity, at, cursor.as_ref(), limit))
             .await?;
@@ -221,7 +237,7 @@ async fn tree(request: HttpRequest, path: String, doors: &Doors, entity: bool) -
     let read = async {
         let query = query(&request, &["at", "limit"])?;
         let (id, at) = (id(&path)?, at(query.at.as_deref(), "at")?);
-        let limit = limit(&query, TREE, TREE_MAX);
+        let limit = limit(&query, TREE, TREE_MAX)?;
         let found = doors
             .read(move |store, policy| {
                 let page = read::tree(store, policy, &id, entity, at, limit)?;

@@ -10,10 +10,11 @@ use super::group::Group;
 use crate::domain::{MEMBER, Manifest, POLICY, POLICY_ID, SEMANTICS};
 use crate::entry::{ChangeSet, Sealed};
 use crate::id::{HubId, Id};
+use crate::limits::Limits;
 use crate::machine::{Act, Landed, Ticket, load_graph, load_view};
 use crate::record::{Kind, Parent};
 use crate::store::StoreError;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, canonical};
 use crate::wire::Problem;
 
 /// What was decided, or why not.
@@ -79,6 +80,12 @@ impl Group<'_> {
                 "domain.semantics {} is not known here; this hub knows {SEMANTICS}: update it first",
                 manifest.semantics
             ));
+        }
+        // The protocol's own bound, as for every record.
+        let (bytes, most) = (canonical(&content).len(), Limits::default().content_bytes_max);
+        if bytes > most {
+            let detail = format!("the policy has {bytes} bytes; at most {most}");
+            return Ok(Err(Problem::bad_request("limit_content", detail)));
         }
         let Ok(id) = Id::new(POLICY_ID) else {
             return bad(format!("{POLICY_ID} is no id"));
