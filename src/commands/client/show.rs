@@ -7,6 +7,7 @@ use inbetweenies_client::{Edge, HubName, Replica, Stamped, Store, VersionLine};
 use inbetweenies_core::conflict::read::Shown;
 use inbetweenies_core::id::{Id, ReplicaId};
 use inbetweenies_core::record::{Kind, Record};
+use inbetweenies_core::time::Suspect;
 use inbetweenies_core::view::View;
 use inbetweenies_core::wire::clock_to_wire;
 use serde_json::{Value, json};
@@ -178,7 +179,12 @@ pub fn history(sight: &Sight, what: &str, json: bool) -> Result<ExitCode, Failur
             .first()
             .and_then(|version| by_version.get(version.as_str()));
         let state = if line.pending { "pending" } else { line.state };
-        words += &format!("{}  {state}\n", written(record));
+        let doubt = match line.suspect {
+            None => "",
+            Some(Suspect::Future) => "  (its clock was ahead)",
+            Some(Suspect::Past) => "  (its clock was behind)",
+        };
+        words += &format!("{}  {state}{doubt}\n", written(record));
         for change in changes(parent.copied(), record) {
             words += &format!("  {}\n", clean(&change));
         }
@@ -201,15 +207,20 @@ fn version(line: &VersionLine, hubs: &BTreeMap<ReplicaId, HubName>) -> Value {
             "order_time": stamped.order_time.to_string(),
         })
     });
-    json!({
+    let mut document = json!({
         part(&line.sealed.record): line.sealed.record.to_wire(),
         "digest": line.sealed.digest.to_string(),
         "parents": line.parents,
         "children": line.children,
         "state": line.state,
         "pending": line.pending,
+        "edit_time": line.edit_time.map(|time| time.to_string()),
         "accepted": accepted.collect::<Vec<_>>(),
-    })
+    });
+    if let Some(suspect) = line.suspect {
+        document["suspect_time"] = json!(suspect.name());
+    }
+    document
 }
 
 /// What a version says that the one before it did not.

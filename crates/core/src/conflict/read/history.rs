@@ -9,7 +9,7 @@ use crate::hash::Digest;
 use crate::id::Id;
 use crate::machine::load_graph;
 use crate::store::{Snapshot, StoreError, read_id};
-use crate::time::Micros;
+use crate::time::{Micros, Suspect};
 use crate::value::Map;
 use crate::view::{Branch, Graph, Policy, Tree, tree as lay_out};
 
@@ -30,6 +30,11 @@ pub struct VersionRow {
     pub children: Vec<String>,
     /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`.
     pub state: &'static str,
+    /// When its version claims that it was written; null if it claims nothing that reads as a time.
+    pub edit_time: Option<String>,
+    /// `future` or `past`, where that claim cannot be right; left out where it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspect_time: Option<&'static str>,
     /// Where and when it was accepted.
     pub accepted: Vec<AcceptedRow>,
 }
@@ -162,6 +167,7 @@ fn version_row(
         (None, Some(map))
     };
     let named = |digests: &[Digest]| digests.iter().filter_map(|d| names.get(d).cloned()).collect();
+    let (edit, suspect) = branch.claim();
     Ok(VersionRow {
         entity,
         relationship,
@@ -169,6 +175,8 @@ fn version_row(
         parents: named(&branch.parents),
         children: named(&branch.children),
         state: branch.state.name(),
+        edit_time: edit.map(|edit| edit.to_string()),
+        suspect_time: suspect.map(Suspect::name),
         accepted: accepted(store, hubs, &sealed.record.id, &sealed.digest)?,
     })
 }
