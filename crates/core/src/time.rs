@@ -202,10 +202,7 @@ mod tests {
             suspect(noon, noon.plus(hour), Some(noon.plus(hour))),
             Some(Suspect::Past)
         );
-        assert_eq!(
-            suspect(noon, noon.plus(hour), Some(noon.plus(EPSILON / 2))),
-            None
-        );
+        assert_eq!(suspect(noon, noon.plus(hour), Some(noon.plus(EPSILON / 2))), None);
     }
 
     #[test]

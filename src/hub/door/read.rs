@@ -83,7 +83,10 @@ fn at(text: Option<&str>, key: &str) -> Result<Option<Micros>, Problem> {
 
 fn limit(query: &Query, default: usize, most: usize) -> Result<usize, Problem> {
     match query.limit {
-        Some(0) => Err(Problem::bad_request("bad_query", "limit is 0: a page has at least one")),
+        Some(0) => Err(Problem::bad_request(
+            "bad_query",
+            "limit is 0: a page has at least one",
+        )),
         given => Ok(given.unwrap_or(default).min(most)),
     }
 }
@@ -95,7 +98,9 @@ fn no_cursor() -> Problem {
 
 fn id_cursor(query: &Query) -> Result<Option<Id>, Problem> {
     let cursor = query.cursor.as_deref();
-    cursor.map(|text| Id::new(text).map_err(|_| no_cursor())).transpose()
+    cursor
+        .map(|text| Id::new(text).map_err(|_| no_cursor()))
+        .transpose()
 }
 
 fn finish<T: Serialize>(request: &HttpRequest, read: Result<T, Problem>) -> HttpResponse {

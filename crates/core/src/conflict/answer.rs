@@ -237,3 +237,179 @@ fn kept(id: &Id, graph: &Graph, name: &str) -> Result<Record, AnswerError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::entry::Sealed;
+    use crate::time::Micros;
+
+    fn lamp() -> Id {
+        Id::new("lamp").unwrap()
+    }
+
+    fn record(version: &str, parents: &[&Node], watts: i64) -> Record {
+        let parent = |node: &&Node| Parent {
+            version: node.sealed.record.version.clone(),
+            digest: Some(node.sealed.digest),
+        };
+        Record {
+            id: lamp(),
+            version: Version::new(version).unwrap(),
+            kind: Kind::Entity {
+                entity_type: "device".into(),
+                name: Some("Lamp".into()),
+                source_type: None,
+            },
+            user_id: None,
+            parents: parents.iter().map(parent).collect(),
+            deleted: false,
+            content: Map::from([("watts".to_owned(), Value::Int(watts))]),
+            extra: Map::from([(RESTORE_ID.to_owned(), Value::from("an earlier restore"))]),
+        }
+    }
+
+    fn node(order_time: u64, record: Record) -> Node {
+        Node {
+            edges: record.parents.iter().filter_map(|parent| parent.digest).collect(),
+            sealed: Arc::new(Sealed::new(record)),
+            order_time: Micros(order_time),
+            late: Vec::new(),
+            below: false,
+            forgotten: false,
+        }
+    }
+
+    /// A base, two edits on top of it, and what was written before the base and is forgotten.
+    fn fork() -> [Node; 4] {
+        let mut old = node(1, record("v0", &[], 0));
+        old.forgotten = true;
+        let base = node(2, record("v1", &[&old], 1));
+        let one = node(3, record("v2", &[&base], 2));
+        let other = node(4, record("v3", &[&base], 3));
+        [old, base, one, other]
+    }
+
+    fn answer(heads: &[&str], choice: Choice) -> Answer {
+        Answer {
+            heads: heads.iter().map(|head| (*head).to_owned()).collect(),
+            choice,
+            user_id: None,
+        }
+    }
+
+    fn on(nodes: &[Node], heads: &[&str], choice: Choice) -> Result<Answered, AnswerError> {
+        answer(heads, choice).on(&lamp(), &Graph::build(nodes.to_vec()), &Policy::default())
+    }
+
+    fn keep(name: &str) -> Choice {
+        Choice::Keep(name.to_owned())
+    }
+
+    #[test]
+    fn an_answer_stands_on_the_heads_that_were_seen_by_version_or_digest() {
+        let nodes = fork();
+        let digest = nodes[3].sealed.digest.to_string();
+        for heads in [["v2", "v3"], ["v2", &digest]] {
+            let kept = on(&nodes, &heads, keep("v2")).unwrap();
+            assert_eq!(kept.content, nodes[2].sealed.record.content);
+            let parents: BTreeSet<_> = kept
+                .parents
+                .iter()
+                .map(|parent| parent.version.as_str())
+                .collect();
+            assert_eq!(parents, BTreeSet::from(["v2", "v3"]));
+            assert!(kept.extra.is_empty(), "an answer is no restore");
+        }
+        // What was replaced long ago can be kept as well, by the beginning of its digest.
+        let digest = nodes[1].sealed.digest.to_string();
+        let kept = on(&nodes, &["v2", "v3"], keep(&digest[..8])).unwrap();
+        assert_eq!(kept.content, nodes[1].sealed.record.content);
+        let gone = on(&nodes, &["v2", "v3"], Choice::Deleted).unwrap();
+        assert!(gone.deleted && gone.content.is_empty());
+        let last = on(&nodes, &["v2", "v3"], Choice::Strategy(Strategy::LastWriteWins)).unwrap();
+        assert_eq!(last.content, nodes[3].sealed.record.content);
+    }
+
+    #[test]
+    fn an_answer_to_other_heads_than_there_are_changes_nothing() {
+        let nodes = fork();
+        for seen in [&["v1"][..], &["v2"], &["v2", "v3", "v1"], &["v2", "v4"]] {
+            let refused = on(&nodes, seen, Choice::Deleted).unwrap_err();
+            assert!(
+                matches!(refused, AnswerError::Changed { .. }),
+                "{seen:?}: {refused}"
+            );
+            assert_eq!(Problem::from(refused).code, "conflict_changed");
+        }
+        let settled = on(&nodes[..3], &["v2"], Choice::Deleted).unwrap_err();
+        assert_eq!(settled, AnswerError::Settled(lamp()));
+        let other = on(&nodes[..3], &["v1"], Choice::Deleted).unwrap_err();
+        assert!(matches!(other, AnswerError::Changed { .. }), "{other}");
+        assert_eq!(
+            on(&[], &["v1"], Choice::Deleted),
+            Err(AnswerError::Unknown(lamp()))
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_kept_must_be_one_version_whose_content_is_there() {
+        let nodes = fork();
+        let digest = nodes[2].sealed.digest.to_string();
+        for (name, found) in [("v9", 0), (&digest[..7], 0), ("", 0)] {
+            let refused = on(&nodes, &["v2", "v3"], keep(name)).unwrap_err();
+            assert!(
+                matches!(&refused, AnswerError::NoVersion { found: told, .. } if *told == found),
+                "{name:?}: {refused}"
+            );
+            assert_eq!(Problem::from(refused).code, "unknown_version");
+        }
+        // Two records under one version: only a digest tells them apart.
+        let mut doubled = nodes.to_vec();
+        doubled.push(node(5, record("v2", &[&nodes[1]], 9)));
+        let heads = ["v2", "v3"];
+        let by_version = on(&doubled, &heads, keep("v2"));
+        assert!(
+            matches!(by_version, Err(AnswerError::Changed { .. })),
+            "three heads under two names"
+        );
+        let digests: Vec<String> = doubled[2..]
+            .iter()
+            .map(|node| node.sealed.digest.to_string())
+            .collect();
+        let heads: Vec<&str> = digests.iter().map(String::as_str).collect();
+        let refused = on(&doubled, &heads, keep("v2")).unwrap_err();
+        assert!(
+            matches!(refused, AnswerError::NoVersion { found: 2, .. }),
+            "{refused}"
+        );
+        let kept = on(&doubled, &heads, keep(&digest)).unwrap();
+        assert_eq!(kept.content, nodes[2].sealed.record.content);
+
+        let refused = on(&nodes, &["v2", "v3"], keep("v0")).unwrap_err();
+        assert!(matches!(refused, AnswerError::Forgotten(_)), "{refused}");
+        assert_eq!(Problem::from(refused).status, 410);
+    }
+
+    #[test]
+    fn a_type_stays_whatever_an_older_version_says() {
+        let mut nodes = fork();
+        let mut strange = record("v2", &[&nodes[1]], 2);
+        strange.kind = Kind::Entity {
+            entity_type: "toaster".into(),
+            name: None,
+            source_type: None,
+        };
+        nodes[2] = node(3, strange);
+        let kept = on(&nodes, &["v2", "v3"], keep("v2")).unwrap();
+        let Kind::Entity {
+            entity_type, name, ..
+        } = kept.kind
+        else {
+            panic!("a thing")
+        };
+        assert_eq!((entity_type.as_str(), name), ("device", None));
+    }
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use inbetweenies_core::clock::{Clock, Point};
 use inbetweenies_core::conflict::{self, Conflict, read};
-use inbetweenies_core::entry::{ChangeSet, Sealed};
+use inbetweenies_core::entry::{Bundle, ChangeSet, Sealed};
 use inbetweenies_core::hash::Check;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
@@ -472,6 +472,19 @@ impl World {
         self.post(at, Mail::Storage(storage::Input::Govern { ticket, act }));
         self.settle();
         self.hubs[at].as_mut().unwrap().replies.remove(&ticket).unwrap()
+    }
+
+    /// What a peer sends, whatever it is.
+    pub fn apply(&mut self, at: usize, bundle: Bundle) {
+        let link = Link(u64::MAX);
+        self.post(
+            at,
+            Mail::Storage(storage::Input::Apply {
+                link,
+                bundles: vec![bundle],
+            }),
+        );
+        self.settle();
     }
 
     /// One sync exchange, answered before time goes on.
