@@ -154,11 +154,13 @@ impl Held {
     }
 }
 
-/// Reads and decodes a body within its bounds of bytes, depth, elements and time.
+/// Reads and decodes a body within its bounds of bytes, depth, elements and time. What stands in it may go on in answers
+/// that have `levels_below` more levels above it: there it must keep within the depth that clients read.
 pub async fn read(
     doors: &Doors,
     request: &HttpRequest,
     payload: web::Payload,
+    levels_below: usize,
 ) -> Result<(Value, usize, Held), Problem> {
     let format = content_type(request)?;
     let max = doors.office.limits.body_bytes_max;
@@ -185,10 +187,11 @@ pub async fn read(
     if body.is_empty() {
         return Err(Problem::bad_request(
             "empty_body",
-            "the body is empty: a sync request is a map",
+            "the body is empty: a request is a map",
         ));
     }
-    let (limits, len) = (doors.office.limits.clone(), body.len());
+    let (mut limits, len) = (doors.office.limits.clone(), body.len());
+    limits.depth_max = limits.depth_max.saturating_sub(levels_below).max(1);
     let decoded = if len <= 64 << 10 {
         parse(format, &body, &limits)
     } else {

@@ -19,6 +19,10 @@ use serde::Serialize;
 use super::sync::{ask, room};
 use super::{Doors, body};
 
+/// Levels that a sync request or a page has above a record's content, and an answer or a policy has not: changes, the
+/// change, its relationships, the record.
+const LEVELS_BELOW: usize = 4;
+
 /// Who decides where nobody is named.
 const SOMEONE: &str = "someone";
 
@@ -42,7 +46,7 @@ async fn answered(
     doors: &Doors,
 ) -> Result<read::Shown, Problem> {
     let id = Id::new(path).map_err(|error| Problem::bad_request("bad_id", error.to_string()))?;
-    let (value, len, _held) = body::read(doors, request, payload).await?;
+    let (value, len, _held) = body::read(doors, request, payload, LEVELS_BELOW).await?;
     let answer = Answer::read(value)?;
     room(doors, len)?;
     let (user, of) = (answer.user_id.clone(), id.clone());
@@ -222,7 +226,7 @@ pub async fn set_policy(
     doors: web::Data<Doors>,
 ) -> HttpResponse {
     let done = async {
-        let (value, _, _held) = body::read(&doors, &request, payload).await?;
+        let (value, _, _held) = body::read(&doors, &request, payload, LEVELS_BELOW).await?;
         decide(&doors, policy_act(value)?).await?;
         policy_now(&doors).await
     };

@@ -29,7 +29,7 @@ async fn exchange(request: &HttpRequest, payload: web::Payload, doors: &Doors) -
         .clone()
         .try_acquire_owned()
         .map_err(|_| doors.busy("sync requests"))?;
-    let (value, len, _held) = body::read(doors, request, payload).await?;
+    let (value, len, _held) = body::read(doors, request, payload, 0).await?;
     let limits = doors.office.limits.clone();
     let read = if len <= 64 << 10 {
         SyncRequest::read(value, &limits)
