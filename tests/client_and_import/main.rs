@@ -4,10 +4,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "these tests use a part of it")]
+#[path = "../support/http.rs"]
+mod http;
+
 mod client;
 mod import;
 mod mesh;
 mod past;
+mod settle;
 
 use std::path::Path;
 

@@ -1,0 +1,732 @@
+//! What people decide, from a device and from an owner's desk: answers, restores, policies, fences; and that all hubs
+//! and all devices come to the same.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use inbetweenies_client::{Draft, Frame, Store, wall_clock};
+use inbetweenies_core::id::Id;
+use inbetweenies_core::limits::Limits;
+use inbetweenies_core::record::RESTORE_ID;
+use inbetweenies_core::value::Map;
+use serde_json::{Value, json};
+
+use crate::http::{self, JSON, Request};
+use crate::support::{Device, HubProcess, checkout, converge, home, run, wait_for};
+
+fn get(hub: &HubProcess, path: &str) -> (u16, Value) {
+    let response = http::get(hub.address().parse().unwrap(), path);
+    (response.status, response.json())
+}
+
+/// What a hub shows of an entity, without the clock of the answer.
+fn shown(hub: &HubProcess, id: &str) -> Value {
+    let (status, mut view) = get(hub, &format!("/api/v2/entities/{id}"));
+    assert!(status == 200 || status == 410, "{id}: {status} {view}");
+    view["complete_to"].take();
+    view
+}
+
+/// The same on all hubs.
+fn agreed(hubs: &[HubProcess], id: &str) -> Value {
+    let first = shown(&hubs[0], id);
+    for hub in &hubs[1..] {
+        assert_eq!(shown(hub, id), first);
+    }
+    first
+}
+
+fn versions(hub: &HubProcess, id: &str) -> Vec<Value> {
+    let (status, history) = get(hub, &format!("/api/v2/entities/{id}/history"));
+    assert_eq!(status, 200, "{history}");
+    history["versions"].as_array().unwrap().clone()
+}
+
+fn states(hub: &HubProcess, id: &str) -> Vec<String> {
+    let states = versions(hub, id)
+        .into_iter()
+        .map(|row| row["state"].as_str().unwrap().to_owned());
+    states.collect()
+}
+
+fn queue(hub: &HubProcess) -> BTreeSet<String> {
+    let (_, queue) = get(hub, "/api/v2/conflicts");
+    let rows = queue["conflicts"].as_array().unwrap().iter();
+    rows.map(|row| row["entity"]["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn own_queue(device: &Device) -> BTreeSet<String> {
+    let queue = device.json(&["conflicts"]);
+    let rows = queue["conflicts"].as_array().unwrap().iter();
+    rows.map(|row| row["entity"]["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn sync(device: &Device, hub: &HubProcess) -> Value {
+    device.json(&["sync", "--hub", &hub.url])
+}
+
+/// Makes a thing under a given id, and sends it.
+fn create(device: &Device, hub: &HubProcess, kind: &str, id: &str, fields: &[&str]) {
+    let mut args = vec![
+        "create", "--type", kind, "--id", id, "--name", id, "--hub", &hub.url,
+    ];
+    for field in fields {
+        args.extend(["--set", field]);
+    }
+    device.run(&args).good();
+}
+
+/// The newest version of an id that a device holds: its order time.
+fn newest(device: &Device, id: &str) -> String {
+    let tree = device.json(&["tree", id]);
+    tree["nodes"][0]["order_time"].as_str().unwrap().to_owned()
+}
+
+/// The house with some of its tables written otherwise, as a file to be set.
+fn house(edits: &[(&str, &str)]) -> tempfile::NamedTempFile {
+    let mut toml = std::fs::read_to_string(checkout("config/domains/house.toml")).unwrap();
+    for (kind, table) in edits {
+        let before = format!("[entity.{kind}]\nstrategy = \"merge\"\n");
+        assert!(toml.contains(&before), "{kind}");
+        toml = toml.replace(&before, &format!("[entity.{kind}]\n{table}\n"));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), toml).unwrap();
+    file
+}
+
+fn set_policy(hub: &HubProcess, edits: &[(&str, &str)]) -> Value {
+    let file = house(edits);
+    let path = file.path().display().to_string();
+    run(&[
+        "policy", "set", &path, "--user", "owner", "--hub", &hub.url, "--json",
+    ])
+    .json()
+}
+
+#[test]
+fn every_kind_of_answer_settles_a_conflict_on_every_hub_and_every_device() {
+    let hubs = home(2);
+    let [kitchen, attic] = &hubs[..] else {
+        panic!("two hubs")
+    };
+    let (alice, bob) = (Device::synced("alice", kitchen), Device::synced("bob", attic));
+    let notes = ["keep", "gone", "strategy", "said"];
+    for note in notes {
+        create(&alice, kitchen, "note", note, &["day=Monday"]);
+    }
+    converge(&hubs);
+    sync(&bob, attic);
+    let base = versions(kitchen, "said")[0]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for note in notes {
+        alice.run(&["edit", note, "--set", "day=Tuesday"]).good();
+        bob.run(&["delete", note]).good();
+    }
+    sync(&alice, kitchen);
+    sync(&bob, attic);
+    converge(&hubs);
+    sync(&alice, kitchen);
+    let all: BTreeSet<String> = notes.map(str::to_owned).into();
+    assert_eq!(own_queue(&alice), all);
+    assert_eq!((queue(kitchen), queue(attic)), (all.clone(), all));
+
+    // Who looked at other heads decides nothing.
+    let records = kitchen.status().records;
+    let why = alice
+        .run(&[
+            "resolve",
+            "said",
+            "--delete",
+            "--head",
+            &base,
+            "--hub",
+            &kitchen.url,
+        ])
+        .bad(1);
+    assert!(why.contains("are others by now"), "{why}");
+    for wrong in [
+        &["resolve", "said"][..],
+        &["resolve", "said", "--strategy", "manual"],
+        &["resolve", "said", "--strategy", "dice"],
+    ] {
+        alice.run(wrong).bad(2);
+    }
+    alice.run(&["resolve", "said", "--keep", "v9"]).bad(1);
+    assert_eq!(alice.json(&["status"])["pending"], json!([]));
+    assert_eq!(kitchen.status().records, records);
+
+    let edited = versions(kitchen, "keep")
+        .into_iter()
+        .find(|row| row["entity"]["user_id"] == "alice" && row["state"] != "superseded");
+    let edited = edited.unwrap()["digest"].as_str().unwrap()[..8].to_owned();
+    let settle = |args: &[&str]| {
+        alice
+            .run(&[&["resolve"], args, &["--hub", &kitchen.url]].concat())
+            .good()
+    };
+    settle(&["keep", "--keep", &edited]);
+    settle(&["gone", "--delete"]);
+    settle(&["strategy", "--strategy", "last_write_wins"]);
+    settle(&["said", "--set", "day=Friday"]);
+    converge(&hubs);
+    sync(&bob, attic);
+    assert_eq!((queue(kitchen), queue(attic)), (BTreeSet::new(), BTreeSet::new()));
+    assert_eq!(
+        (own_queue(&alice), own_queue(&bob)),
+        (BTreeSet::new(), BTreeSet::new())
+    );
+    for (note, day) in [
+        ("keep", Some("Tuesday")),
+        ("gone", None),
+        ("strategy", None),
+        ("said", Some("Friday")),
+    ] {
+        let view = agreed(&hubs, note);
+        assert_eq!(view["heads"].as_array().unwrap().len(), 1, "{view}");
+        assert_eq!(view["entity"]["deleted"], day.is_none(), "{view}");
+        if let Some(day) = day {
+            assert_eq!(view["entity"]["content"]["day"], day);
+            for device in [&alice, &bob] {
+                assert_eq!(device.json(&["get", note])["entity"]["content"]["day"], day);
+            }
+        }
+        assert_eq!(versions(attic, note).len(), 4, "base, two sides, one answer");
+    }
+    let why = alice.run(&["resolve", "keep", "--delete"]).bad(1);
+    assert!(why.contains("not in conflict"), "{why}");
+}
+
+#[test]
+fn different_answers_on_two_hubs_are_a_conflict_that_can_be_answered() {
+    let hubs = home(2);
+    let [kitchen, attic] = &hubs[..] else {
+        panic!("two hubs")
+    };
+    set_policy(kitchen, &[("note", "strategy = \"manual\"")]);
+    converge(&hubs);
+    let (alice, bob) = (Device::synced("alice", kitchen), Device::synced("bob", attic));
+    create(&alice, kitchen, "note", "bins", &["day=Monday"]);
+    converge(&hubs);
+    sync(&bob, attic);
+    let meet = || {
+        sync(&alice, kitchen);
+        sync(&bob, attic);
+        converge(&hubs);
+        sync(&alice, kitchen);
+        sync(&bob, attic);
+    };
+    alice.run(&["edit", "bins", "--set", "day=Tuesday"]).good();
+    bob.run(&["edit", "bins", "--set", "day=Thursday"]).good();
+    meet();
+    let asked = BTreeSet::from(["bins".to_owned()]);
+    assert_eq!((queue(kitchen), own_queue(&bob)), (asked.clone(), asked.clone()));
+    assert_eq!(agreed(&hubs, "bins")["provisional"], true);
+
+    // Both answer at once, each at a hub and in ignorance of the other.
+    alice.run(&["resolve", "bins", "--set", "day=Wednesday"]).good();
+    bob.run(&["resolve", "bins", "--set", "day=Friday"]).good();
+    assert_eq!(
+        (own_queue(&alice), own_queue(&bob)),
+        (BTreeSet::new(), BTreeSet::new())
+    );
+    meet();
+    assert_eq!((queue(kitchen), queue(attic)), (asked.clone(), asked.clone()));
+    assert_eq!((own_queue(&alice), own_queue(&bob)), (asked.clone(), asked));
+    let view = agreed(&hubs, "bins");
+    assert_eq!(view["heads"].as_array().unwrap().len(), 2, "the answers: {view}");
+
+    // The same door for who has no store: an answer to the hub.
+    let body = json!({"heads": view["heads"], "content": {"day": "Sunday"}, "user_id": "carol"});
+    let request = Request::post("/api/v2/conflicts/bins", JSON, body.to_string().into_bytes());
+    let answer = request.send(attic.address().parse().unwrap()).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    assert_eq!(answer.json()["entity"]["content"]["day"], "Sunday");
+    meet();
+    assert_eq!(
+        (queue(kitchen), own_queue(&alice), own_queue(&bob)),
+        Default::default()
+    );
+    let view = agreed(&hubs, "bins");
+    assert_eq!(
+        (&view["entity"]["user_id"], &view["conflict"]),
+        (&json!("carol"), &json!(false))
+    );
+    assert_eq!(versions(kitchen, "bins").len(), 6);
+}
+
+#[test]
+fn three_answers_at_once_are_three_records_and_no_hub_writes_any() {
+    let hubs = home(3);
+    set_policy(
+        &hubs[0],
+        &[(
+            "device",
+            "strategy = \"custom\"\n[[entity.device.rules]]\nfield = [\"content\", \"watts\"]\nrule = \"max\"",
+        )],
+    );
+    converge(&hubs);
+    let devices: Vec<Device> = ["alice", "bob", "carol"]
+        .iter()
+        .zip(&hubs)
+        .map(|(user, hub)| Device::synced(user, hub))
+        .collect();
+    create(
+        &devices[0],
+        &hubs[0],
+        "device",
+        "lamp",
+        &["watts=5", "color=white"],
+    );
+    converge(&hubs);
+    sync(&devices[1], &hubs[1]);
+    devices[0]
+        .run(&["edit", "lamp", "--set", "watts=9", "--set", "color=red"])
+        .good();
+    devices[1]
+        .run(&["edit", "lamp", "--set", "watts=7", "--set", "color=blue"])
+        .good();
+    let meet = || {
+        devices
+            .iter()
+            .zip(&hubs)
+            .for_each(|(device, hub)| drop(sync(device, hub)));
+        converge(&hubs);
+        devices
+            .iter()
+            .zip(&hubs)
+            .for_each(|(device, hub)| drop(sync(device, hub)));
+    };
+    meet();
+    let view = agreed(&hubs, "lamp");
+    assert_eq!(
+        view["entity"]["content"],
+        json!({"watts": 9, "color": "blue"}),
+        "{view}"
+    );
+    assert_eq!(versions(&hubs[2], "lamp").len(), 3, "the merge is a reading");
+
+    std::thread::scope(|scope| {
+        let answers = [
+            &["--set", "color=green"][..],
+            &["--strategy", "custom"],
+            &["--strategy", "last_write_wins"],
+        ];
+        for ((device, hub), answer) in devices.iter().zip(&hubs).zip(answers) {
+            scope.spawn(move || {
+                let args = [&["resolve", "lamp"], answer, &["--hub", &hub.url]].concat();
+                device.run(&args).good();
+            });
+        }
+    });
+    meet();
+    meet();
+    agreed(&hubs, "lamp");
+    for hub in &hubs {
+        let rows = versions(hub, "lamp");
+        assert_eq!(rows.len(), 6, "base, two edits, three answers: {rows:?}");
+        let writers: BTreeSet<&str> = rows
+            .iter()
+            .map(|row| row["entity"]["user_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(writers, BTreeSet::from(["alice", "bob", "carol"]));
+        let answers = rows
+            .iter()
+            .filter(|row| row["parents"].as_array().unwrap().len() == 2);
+        assert_eq!(answers.count(), 3);
+    }
+}
+
+/// Fields that differ between two instants, but for the mark of the restore.
+fn differs(hub: &HubProcess, from: &str) -> Vec<String> {
+    let from = from.replace('+', "%2B");
+    let (status, diff) = get(hub, &format!("/api/v2/diff?from={from}"));
+    assert_eq!(status, 200, "{diff}");
+    let mut found = Vec::new();
+    for row in diff["changes"].as_array().unwrap() {
+        let id = row["id"].as_str().unwrap();
+        if row["change"] != "updated" {
+            found.push(format!("{} {id}", row["change"].as_str().unwrap()));
+        }
+        for field in row["fields"].as_array().unwrap() {
+            if field["field"] != json!(["extra", RESTORE_ID]) {
+                found.push(format!("{id} {}", field["field"]));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_put_back_is_as_it_was_in_one_change_set_and_can_be_undone() {
+    let hub = HubProcess::found("kitchen");
+    let me = Device::synced("alice", &hub);
+    let act = |args: &[&str]| me.json(&[args, &["--hub", &hub.url]].concat());
+    create(&me, &hub, "room", "loft", &["paint=white"]);
+    create(&me, &hub, "room", "cellar", &[]);
+    for thing in ["lamp", "fan", "heater"] {
+        create(&me, &hub, "device", thing, &["watts=5"]);
+        act(&["link", thing, "located_in", "loft"]);
+    }
+    act(&["sync"]);
+    let place = |thing: &str| Id::single(&Id::new(thing).unwrap(), "located_in").to_string();
+    let then = newest(&me, &place("heater"));
+
+    // One moved out, one deleted, one that came, and the walls.
+    act(&["link", "lamp", "located_in", "cellar"]);
+    act(&["delete", "fan"]);
+    create(&me, &hub, "device", "radio", &["watts=2"]);
+    act(&["link", "radio", "located_in", "loft"]);
+    act(&["edit", "loft", "--set", "paint=blue"]);
+    act(&["edit", "heater", "--set", "watts=2000", "--name", "Old heater"]);
+    act(&["edit", "cellar", "--set", "damp=true"]);
+    let changed = differs(&hub, &then);
+    let records = hub.status().records;
+
+    let dry = act(&["restore", "loft", "--to", &then, "--dry-run"]);
+    assert_eq!(
+        (&dry["done"], &dry["sets"], &dry["restore_id"]),
+        (&json!(false), &json!(1), &Value::Null)
+    );
+    assert_eq!(hub.status().records, records);
+    assert_eq!(
+        (me.json(&["status"])["pending"].clone(), differs(&hub, &then)),
+        (json!([]), changed.clone())
+    );
+
+    let done = act(&["restore", "loft", "--to", &then]);
+    assert_eq!(
+        (&done["sets"], &done["sync"]["sets_sent"]),
+        (&json!(1), &json!(1)),
+        "{done}"
+    );
+    assert_eq!(
+        (&done["changed"], &done["deleted"]),
+        (&json!(5), &json!(2)),
+        "{done}"
+    );
+    assert_eq!(
+        differs(&hub, &then),
+        ["cellar [\"content\",\"damp\"]"],
+        "the cellar is none of it"
+    );
+    assert_eq!(shown(&hub, "radio")["entity"]["deleted"], true);
+    let mark = done["restore_id"].as_str().unwrap();
+    for id in ["loft", "fan", "heater", "radio"] {
+        assert_eq!(versions(&hub, id)[0]["entity"][RESTORE_ID], mark, "{id}");
+    }
+    assert_eq!(hub.status().records, records + 7);
+    let again = act(&["restore", "loft", "--to", &then]);
+    assert_eq!(
+        (&again["sets"], &again["done"]),
+        (&json!(0), &json!(true)),
+        "{again}"
+    );
+
+    // Undone, the same way.
+    let undo = done["undo"].as_str().unwrap();
+    let undone = act(&["restore", "loft", "--to", undo]);
+    assert_eq!(undone["sets"], 1);
+    assert_eq!(differs(&hub, undo), [""; 0]);
+    assert_eq!(differs(&hub, &then), changed);
+
+    // A thing alone, and a room without what is in it.
+    act(&["restore", "heater", "--to", &then]);
+    let heater = shown(&hub, "heater");
+    assert_eq!(
+        (&heater["entity"]["name"], &heater["entity"]["content"]),
+        (&json!("heater"), &json!({"watts": 5}))
+    );
+    act(&["restore", "loft", "--alone", "--to", &then]);
+    assert_eq!(shown(&hub, "loft")["entity"]["content"]["paint"], "white");
+    assert_eq!(
+        shown(&hub, "radio")["entity"]["content"]["watts"],
+        2,
+        "it is in the loft, and stays as it is"
+    );
+
+    // The home, and the home before there was one.
+    let home = act(&["restore", "--home", "--to", &then]);
+    assert_eq!((&home["sets"], differs(&hub, &then)), (&json!(1), Vec::new()));
+    let nothing = act(&["restore", "--home", "--to", "-1d"]);
+    assert_eq!((&nothing["changed"], &nothing["deleted"]), (&json!(0), &json!(8)));
+    assert_eq!(get(&hub, "/api/v2/entities").1["entities"], json!([]));
+    assert_eq!(get(&hub, "/api/v2/relationships").1["relationships"], json!([]));
+    let undo = nothing["undo"].as_str().unwrap();
+    act(&["restore", "--home", "--to", undo]);
+    assert_eq!((differs(&hub, undo), differs(&hub, &then)), Default::default());
+
+    let why = me.run(&["restore", "--home", "--to", "2200-01-01"]).bad(1);
+    assert!(why.contains("lies ahead"), "{why}");
+}
+
+/// A change set has a bound, a restore has none: beyond it are several sets, which one name holds together.
+#[test]
+fn a_restore_beyond_a_sets_bound_is_several_sets_of_one_name() {
+    let me = Device::new("alice");
+    let things = Limits::default().set_records_max + 1;
+    {
+        let mut store = Store::open(&me.store()).unwrap();
+        let drafts: Vec<Draft> = (0..things)
+            .map(|n| {
+                let id = Id::new(&format!("n{n:05}")).unwrap();
+                Draft::entity(id, "note", Some(format!("Note {n}")), "manual", Map::new())
+            })
+            .collect();
+        for part in drafts.chunks(things - 1) {
+            let edited = store.replica().stamp(part.to_vec(), wall_clock()).unwrap();
+            store.keep(&Frame::Edited(edited)).unwrap();
+        }
+    }
+    let done = me.json(&["restore", "--home", "--to", "-1d"]);
+    assert_eq!((&done["sets"], &done["deleted"]), (&json!(2), &json!(things)));
+    let store = Store::open(&me.store()).unwrap();
+    let mark = done["restore_id"].as_str().unwrap();
+    let restored: Vec<usize> = store
+        .replica()
+        .pending()
+        .skip(2)
+        .map(|(_, set)| {
+            let marked = |record: &inbetweenies_core::record::Record| {
+                record.deleted && record.extra.get(RESTORE_ID).and_then(|value| value.as_text()) == Some(mark)
+            };
+            assert!(set.records.iter().all(|sealed| marked(&sealed.record)));
+            set.records.len()
+        })
+        .collect();
+    assert_eq!(restored, [things - 1, 1]);
+    drop(store);
+    let undo = done["undo"].as_str().unwrap();
+    let undone = me.json(&["restore", "--home", "--to", undo, "--dry-run"]);
+    assert_eq!((&undone["sets"], &undone["changed"]), (&json!(2), &json!(things)));
+}
+
+#[test]
+fn another_policy_holds_on_all_hubs_and_devices_and_the_past_keeps_its_own() {
+    let hubs = home(2);
+    let [kitchen, attic] = &hubs[..] else {
+        panic!("two hubs")
+    };
+    let (alice, bob) = (Device::synced("alice", kitchen), Device::synced("bob", attic));
+    create(&alice, kitchen, "device", "meter", &["kwh=5"]);
+    converge(&hubs);
+    sync(&bob, attic);
+    alice.run(&["edit", "meter", "--set", "kwh=9"]).good();
+    bob.run(&["edit", "meter", "--set", "kwh=7"]).good();
+    let meet = || {
+        sync(&alice, kitchen);
+        sync(&bob, attic);
+        converge(&hubs);
+        sync(&alice, kitchen);
+        sync(&bob, attic);
+    };
+    meet();
+    let kwh = |view: &Value| view["entity"]["content"]["kwh"].clone();
+    assert_eq!(kwh(&agreed(&hubs, "meter")), 7, "the last write");
+    let before = newest(&alice, "meter");
+    let old = get(kitchen, "/api/v2/policy").1;
+
+    let rules =
+        "strategy = \"custom\"\n[[entity.device.rules]]\nfield = [\"content\", \"kwh\"]\nrule = \"max\"";
+    let new = set_policy(kitchen, &[("device", rules)]);
+    assert_eq!(new["entity"]["user_id"], "owner");
+    converge(&hubs);
+    meet();
+    assert_eq!(kwh(&agreed(&hubs, "meter")), 9, "the largest");
+    for device in [&alice, &bob] {
+        assert_eq!(kwh(&device.json(&["get", "meter"])), 9);
+        assert_eq!(
+            kwh(&device.json(&["get", "meter", "--at", &before])),
+            7,
+            "by the rules of then"
+        );
+        assert_eq!(kwh(&device.json(&["get", "meter", "--at", "now"])), 9);
+    }
+    let at = before.replace('+', "%2B");
+    for hub in &hubs {
+        assert_eq!(kwh(&get(hub, &format!("/api/v2/entities/meter?at={at}")).1), 7);
+        assert_eq!(states(hub, "_policy"), ["head", "superseded"]);
+        let why = get(hub, "/api/v2/entities/meter/why").1;
+        assert_eq!(why["policy_version"], new["entity"]["version"]);
+        assert_eq!(
+            why["policy"],
+            json!(new["head_digests"][0].as_str().unwrap()[..8])
+        );
+        let field = why["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["field"] == json!(["content", "kwh"]));
+        assert_eq!(field.unwrap()["rule"], "max");
+        let then = get(hub, &format!("/api/v2/entities/meter/why?at={at}")).1;
+        assert_eq!(then["policy_version"], old["entity"]["version"]);
+    }
+
+    // From a stale look nothing is decided, and the same again writes nothing.
+    let stale = json!({"heads": old["heads"], "content": old["entity"]["content"]}).to_string();
+    let mut request = Request::post("/api/v2/policy", JSON, stale.into_bytes());
+    request.method = "PUT";
+    let refused = request.send(attic.address().parse().unwrap()).unwrap();
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (409, &json!("policy_changed"))
+    );
+    let records = attic.status().records;
+    let same = set_policy(attic, &[("device", rules)]);
+    assert_eq!(
+        (&same["entity"]["version"], attic.status().records),
+        (&new["entity"]["version"], records)
+    );
+    let words = run(&["policy", "show", "--hub", &attic.url]).good();
+    assert!(
+        words.starts_with("house\n") && words.contains("custom, 1 rule") && words.contains("owner"),
+        "{words}"
+    );
+}
+
+/// A home of three that keeps replaced content for two seconds.
+fn forgetful() -> Vec<HubProcess> {
+    let config =
+        |mesh: &str| format!("[mesh]\n{mesh}\n[retention]\ncontent_min = \"2s\"\ncheck_interval = \"1s\"\n");
+    let mut hubs = vec![HubProcess::with_config("kitchen", &config("found = true"))];
+    for name in ["attic", "garage"] {
+        let seeds: Vec<String> = hubs.iter().map(|hub| format!("{:?}", hub.address())).collect();
+        let joined = HubProcess::with_config(name, &config(&format!("seeds = [{}]", seeds.join(", "))));
+        hubs.push(joined);
+    }
+    converge(&hubs);
+    hubs
+}
+
+fn horizon(hub: &HubProcess) -> Value {
+    get(hub, "/api/v2/status").1["horizon"].clone()
+}
+
+fn forgotten(hub: &HubProcess, id: &str) -> usize {
+    states(hub, id)
+        .iter()
+        .filter(|state| *state == "forgotten")
+        .count()
+}
+
+#[test]
+fn a_lost_hub_keeps_the_past_until_it_is_fenced_and_what_it_brings_back_is_not_lost() {
+    let mut hubs = forgetful();
+    let alice = Device::synced("alice", &hubs[0]);
+    create(&alice, &hubs[0], "device", "lamp", &["watts=1"]);
+    create(&alice, &hubs[0], "note", "bins", &["day=Monday"]);
+    converge(&hubs);
+    let dave = Device::synced("dave", &hubs[2]);
+    hubs[2].stop();
+    let id = hubs[2].id.clone();
+    for watts in ["watts=2", "watts=3", "watts=4"] {
+        alice
+            .run(&["edit", "lamp", "--set", watts, "--hub", &hubs[0].url])
+            .good();
+    }
+    alice.run(&["delete", "bins", "--hub", &hubs[0].url]).good();
+    converge(&hubs[..2]);
+    // Several looks long nothing goes, though all of it is old enough.
+    let since = Instant::now();
+    wait_for("some looks at what could be let go", || {
+        assert_eq!(
+            (horizon(&hubs[0]), forgotten(&hubs[0], "lamp")),
+            (json!({}), 0),
+            "garage is waited for"
+        );
+        (since.elapsed() > Duration::from_secs(5)).then_some(())
+    });
+    let fenced = run(&["fence", "garage", "--hub", &hubs[1].url, "--json"]).json();
+    let state = |members: &Value| {
+        let row = members["members"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["hub_id"] == id.as_str());
+        row.unwrap()["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(&fenced), "fenced");
+    for hub in &hubs[..2] {
+        wait_for("replaced content to be let go", || {
+            (forgotten(hub, "lamp") == 3).then_some(())
+        });
+        assert_eq!(
+            states(hub, "lamp"),
+            ["head", "forgotten", "forgotten", "forgotten"],
+            "skeletons stay"
+        );
+        assert_ne!(horizon(hub), json!({}));
+        assert_eq!(shown(hub, "lamp")["entity"]["content"]["watts"], 4);
+    }
+
+    // It comes back alone: edits of what is deleted elsewhere, and of its own.
+    hubs[0].stop();
+    hubs[1].stop();
+    hubs[2].restart();
+    dave.run(&["edit", "bins", "--set", "day=Friday", "--hub", &hubs[2].url])
+        .good();
+    create(&dave, &hubs[2], "note", "own", &["text=mine"]);
+    hubs[0].restart();
+    hubs[1].restart();
+    converge(&hubs);
+    for what in ["lamp", "own", "bins"] {
+        wait_for("one view on all hubs", || {
+            let views: Vec<Value> = hubs.iter().map(|hub| shown(hub, what)).collect();
+            views.iter().all(|view| *view == views[0]).then_some(())
+        });
+    }
+    assert_eq!(agreed(&hubs, "own")["entity"]["content"]["text"], "mine");
+    assert_eq!(
+        agreed(&hubs, "bins")["entity"]["deleted"],
+        true,
+        "nothing comes back by itself"
+    );
+    assert_eq!(agreed(&hubs, "lamp")["entity"]["content"]["watts"], 4);
+    for hub in &hubs {
+        assert_eq!(
+            queue(hub),
+            BTreeSet::from(["bins".to_owned()]),
+            "a person is asked"
+        );
+        assert_eq!(states(hub, "lamp").len(), 4);
+        wait_for("the returned hub to let go as well", || {
+            (forgotten(hub, "lamp") == 3).then_some(())
+        });
+    }
+    let back = run(&["unfence", &id, "--hub", &hubs[2].url, "--json"]).json();
+    assert_eq!(state(&back), "member");
+    converge(&hubs);
+    let words = run(&["members", "--hub", &hubs[0].url]).good();
+    assert!(words.contains("garage") && !words.contains("fenced"), "{words}");
+    run(&["fence", "nobody", "--hub", &hubs[0].url]).bad(1);
+}
+
+#[test]
+fn a_device_that_saw_more_at_a_lost_hub_goes_on_when_that_is_fenced() {
+    let mut hubs = home(3);
+    let me = Device::synced("alice", &hubs[2]);
+    hubs[0].stop();
+    hubs[1].stop();
+    // Only garage has this, and garage is gone for good.
+    create(&me, &hubs[2], "note", "secret", &["text=mine"]);
+    hubs[2].kill();
+    hubs[0].restart();
+    hubs[1].restart();
+    let why = me.run(&["sync", "--hub", &hubs[0].url]).bad(1);
+    assert!(why.contains("has not caught up"), "{why}");
+    run(&["fence", "garage", "--hub", &hubs[0].url]).good();
+    let done = sync(&me, &hubs[0]);
+    assert_eq!(done["records_sent_again"], 1, "{done}");
+    converge(&hubs[..2]);
+    assert_eq!(agreed(&hubs[..2], "secret")["entity"]["content"]["text"], "mine");
+    let idle = sync(&me, &hubs[1]);
+    assert_eq!(
+        (&idle["records_sent"], &idle["records_received"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(me.json(&["status"])["pending"], json!([]));
+}
