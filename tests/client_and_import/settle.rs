@@ -501,8 +501,12 @@ fn a_restore_beyond_a_sets_bound_is_several_sets_of_one_name() {
     assert_eq!(restored, [things - 1, 1]);
     drop(store);
     let undo = done["undo"].as_str().unwrap();
-    let undone = me.json(&["restore", "--home", "--to", undo, "--dry-run"]);
+    let undone = me.json(&["restore", "--home", "--to", undo]);
     assert_eq!((&undone["sets"], &undone["changed"]), (&json!(2), &json!(things)));
+    // A list took time by the square of them, as each thing was looked for among all that waits for a hub.
+    let list = me.json(&["list"]);
+    let list = list["entities"].as_array().unwrap();
+    assert!(list.len() == things && list.iter().all(|row| row["pending"] == true));
 }
 
 #[test]

@@ -220,8 +220,7 @@ impl Replica {
     /// What hubs wrote about themselves, and no hub's log holds any more, is nobody's to push again: else this device
     /// would show hubs as they were in a life that is gone.
     fn drop_what_hubs_took_back(&mut self) {
-        let pending = self.pending.values().flat_map(|set| &set.records);
-        let pending: BTreeSet<Digest> = pending.map(|sealed| sealed.digest).collect();
+        let pending = self.all_pending();
         for versions in self.ids.values_mut() {
             versions.retain(|digest, held| {
                 let reserved = held.sealed.record.entity_type().is_some_and(is_reserved);
@@ -291,7 +290,13 @@ impl Replica {
             .map(|(number, (set, rows))| (*number, set, &rows[..]))
     }
 
-    /// Whether a record waits for a hub.
+    /// All records that wait for a hub: for who asks about many. O(pending · log pending).
+    pub fn all_pending(&self) -> BTreeSet<Digest> {
+        let records = self.pending.values().flat_map(|set| &set.records);
+        records.map(|sealed| sealed.digest).collect()
+    }
+
+    /// Whether a record waits for a hub. O(pending).
     pub fn is_pending(&self, digest: &Digest) -> bool {
         self.pending
             .values()
@@ -328,12 +333,7 @@ impl Replica {
     /// branch gave way, or its disk was lost, before another had them. Whoever has them pushes them again, which is
     /// harmless.
     pub fn orphans(&self) -> Vec<Digest> {
-        let pending: BTreeSet<Digest> = self
-            .pending
-            .values()
-            .flat_map(|set| &set.records)
-            .map(|sealed| sealed.digest)
-            .collect();
+        let pending = self.all_pending();
         let orphan = |held: &&Held| {
             let record = &held.sealed.record;
             // What hubs write is theirs to keep.

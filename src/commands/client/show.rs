@@ -50,8 +50,12 @@ fn part(record: &Record) -> &'static str {
 
 /// One view as hubs tell it, and whether it is pending.
 pub fn shown(replica: &Replica, view: &View) -> Value {
+    told(view, pending(replica, view))
+}
+
+fn told(view: &View, pending: bool) -> Value {
     let mut document = json!(Shown::of(view));
-    document["pending"] = json!(pending(replica, view));
+    document["pending"] = json!(pending);
     document
 }
 
@@ -132,14 +136,22 @@ fn kind(record: &Record) -> &str {
 pub fn list(sight: &Sight, entity_type: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
     let replica = sight.replica();
     let entities = replica.entities_at(&sight.policy, entity_type, sight.at);
+    // Asked once for all: a device that was offline for long may have many of both.
+    let waiting = replica.all_pending();
+    let waits = |view: &View| {
+        view.heads
+            .iter()
+            .filter_map(|head| head.digest)
+            .any(|digest| waiting.contains(&digest))
+    };
     let document = json!({
-        "entities": entities.iter().map(|view| shown(replica, view)).collect::<Vec<_>>(),
+        "entities": entities.iter().map(|view| told(view, waits(view))).collect::<Vec<_>>(),
         "cursor": null,
     });
     let mut rows = Vec::with_capacity(entities.len());
     for view in &entities {
         let mut id = clean(view.record.id.as_str());
-        if pending(replica, view) {
+        if waits(view) {
             id += "  (pending)";
         }
         if view.conflict {
