@@ -314,3 +314,34 @@ fn a_conflict_of_two_devices_is_told_alike_drawn_and_explained() {
     let why = alice.run(&["tree", id, "--svg", "/nowhere/at/all.svg"]).bad(1);
     assert!(why.contains("cannot be written"), "{why}");
 }
+
+#[test]
+fn a_claim_of_another_year_is_flagged_alike_on_devices_and_hubs() {
+    let hub = HubProcess::found("kitchen");
+    let version = "2200-01-01T00:00:00.000000+00:00-000001-prophet";
+    let body = json!({
+        "protocol_version": "inbetweenies-v2", "device_id": "a-test",
+        "changes": [{"entity": {"id": "diary", "version": version, "entity_type": "note", "name": "Diary", "content": {}}}],
+    });
+    let pushed = Request::post("/api/v2/sync", http::JSON, body.to_string().into_bytes());
+    assert_eq!(pushed.send(hub.address().parse().unwrap()).unwrap().status, 200);
+    let me = Device::synced("alice", &hub);
+    me.run(&["edit", "diary", "--set", "page=1", "--hub", &hub.url])
+        .good();
+    let said = same_as(
+        me.json(&["history", "diary"]),
+        &hub,
+        "/api/v2/entities/diary/history",
+    );
+    let flags = [0, 1].map(|at| said["versions"][at].get("suspect_time").cloned());
+    assert_eq!(
+        flags,
+        [None, Some(json!("future"))],
+        "the edit on top came within five minutes of it"
+    );
+    let words = me.run(&["history", "diary"]).good();
+    assert!(
+        words.contains("2200-01-01T00:00:00.000000+00:00 by somebody  superseded  (its clock was ahead)\n"),
+        "{words}"
+    );
+}
