@@ -18,7 +18,7 @@ use crate::view::{Policy, View};
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
-    /// In the order of (type, id).
+    /// By type, then id, the shorter first; relationships by id.
     #[serde(flatten)]
     pub items: T,
     /// To be given back for the next page; null on the last.
