@@ -29,6 +29,8 @@ pub enum Stream {
     Plan(u64),
     /// Samples that checks take.
     Checks,
+    /// How long a drawn home keeps what was replaced.
+    Retention,
 }
 
 impl Stream {
@@ -45,6 +47,7 @@ impl Stream {
             Stream::Event(a) => (9, a, 0),
             Stream::Plan(a) => (10, a, 0),
             Stream::Checks => (11, 0, 0),
+            Stream::Retention => (12, 0, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

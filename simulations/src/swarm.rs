@@ -76,6 +76,7 @@ pub fn plan(seed: u64) -> Plan {
         heal_at: lasts,
         expect: Vec::new(),
     };
+    draw_retention(&mut Stream::Retention.of(seed), &mut plan.tuning, lasts);
     let mut rough = draw.part();
     for _ in 0..rough.below(3) {
         let (a, b) = (rough.below(hubs), rough.below(hubs));
@@ -218,6 +219,15 @@ fn draw_tuning(rng: &mut Rng, crowd: bool, slower: u32) -> Tuning {
         }
     }
     tuning
+}
+
+/// Half of the homes let replaced content go while the run lasts.
+fn draw_retention(rng: &mut Rng, tuning: &mut Tuning, lasts: Duration) {
+    if one_in(rng, 2) {
+        let lasts = lasts.as_millis() as u64;
+        tuning.content_min = Duration::from_millis(1 + rng.draw() % (lasts / 2).max(1));
+        tuning.horizon_interval = Duration::from_millis(500 + rng.draw() % (lasts / 4).max(1));
+    }
 }
 
 /// Which of `names` there are in this run.

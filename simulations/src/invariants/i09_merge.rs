@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use inbetweenies_core::domain::Strategy;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::limits::MERGE_HEADS_MAX;
-use inbetweenies_core::machine::load_view;
+use inbetweenies_core::machine::{load_graph, load_view};
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::value::{Map, Value};
 
@@ -52,8 +52,9 @@ fn check(world: &World, hub: usize) -> Result<(), Violation> {
     for (id, versions) in by_id(&disk) {
         let late = versions.iter().any(|held| !held.row.late.is_empty());
         let things = versions.iter().filter(|held| held.record.is_entity()).count();
-        // Names that nobody knew, and ids of two kinds, are left to the core's own tests.
-        if late || (things > 0 && things < versions.len()) {
+        // Names that nobody knew, and ids of two kinds, are left to the core's own tests; what was let go to I10.
+        let forgotten = load_graph(&disk, &id).is_ok_and(|graph| graph.nodes().any(|node| node.forgotten));
+        if late || forgotten || (things > 0 && things < versions.len()) {
             continue;
         }
         let Ok(Some(view)) = load_view(&disk, &process.policy, &id) else {

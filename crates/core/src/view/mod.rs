@@ -114,23 +114,14 @@ impl Policy {
     }
 }
 
-/// How far content counts as forgotten: the horizons that the versions of the horizon entity say, joined by maximum. What
-/// does not read as one says nothing.
-pub fn horizon(graph: &Graph) -> BTreeMap<ReplicaId, u64> {
-    let mut joined = BTreeMap::new();
-    for node in graph.nodes() {
-        let clock = node.sealed.record.content.get("vector_clock");
-        for (replica, sequence) in clock.and_then(Value::as_map).into_iter().flatten() {
-            let sequence = sequence
-                .as_int()
-                .and_then(|sequence| u64::try_from(sequence).ok());
-            if let (Ok(replica), Some(sequence)) = (replica.parse(), sequence) {
-                let last: &mut u64 = joined.entry(replica).or_default();
-                *last = sequence.max(*last);
-            }
-        }
-    }
-    joined
+/// The horizon that a record of the horizon entity says; None if it does not read as one.
+pub fn horizon(record: &Record) -> Option<BTreeMap<ReplicaId, u64>> {
+    let clock = record.content.get("vector_clock")?.as_map()?;
+    let point = |(replica, sequence): (&String, &Value)| {
+        let sequence = u64::try_from(sequence.as_int()?).ok()?;
+        Some((replica.parse().ok()?, sequence))
+    };
+    clock.iter().map(point).collect()
 }
 
 /// One id as a reader sees it.
