@@ -29,6 +29,10 @@ pub enum Stream {
     Plan(u64),
     /// Samples that checks take.
     Checks,
+    /// How conflicts are decided in a drawn home, and which values are written there.
+    Domain(u64),
+    /// Which values an event's script writes.
+    Values(u64),
 }
 
 impl Stream {
@@ -45,6 +49,8 @@ impl Stream {
             Stream::Event(a) => (9, a, 0),
             Stream::Plan(a) => (10, a, 0),
             Stream::Checks => (11, 0, 0),
+            Stream::Domain(a) => (12, a, 0),
+            Stream::Values(a) => (13, a, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::plan::{Expect, Plan, Said};
+use crate::plan::{Expect, Plan};
 use crate::recording::{FaultKind, Happening, LaneId, LaneKind, Recording, What};
 use crate::run::Report;
 use crate::watch::MARKS;
@@ -131,14 +131,7 @@ fn lines(recording: &Recording) -> Vec<String> {
 /// An expectation in words.
 fn expected(expect: &Expect) -> String {
     match expect {
-        Expect::Field { thing, field, is } => {
-            let is = match is {
-                Said::Flag(flag) => flag.to_string(),
-                Said::Whole(number) => number.to_string(),
-                Said::Text(text) => format!("{text:?}"),
-            };
-            format!("{field} of {thing} is {is} everywhere")
-        }
+        Expect::Field { thing, field, is } => format!("{field} of {thing} is {is} everywhere"),
         Expect::Deleted { thing } => format!("{thing} is deleted everywhere"),
         Expect::Queued(0) => "nothing waits for a person".to_owned(),
         Expect::Queued(1) => "one conflict waits for a person".to_owned(),

@@ -70,6 +70,7 @@ fn otherwise(expect: &Expect, plan: &Plan) -> Expect {
                 Said::Flag(flag) => Said::Flag(!flag),
                 Said::Whole(number) => Said::Whole(number + 1),
                 Said::Text(text) => Said::Text(format!("{text}!")),
+                Said::List(list) => Said::List([&list[..], &[Said::Flag(true)]].concat()),
             },
         },
         Expect::Deleted { thing } => Expect::Field {

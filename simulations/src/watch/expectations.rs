@@ -62,7 +62,7 @@ pub fn check(world: &World, marks: &Marks) -> Result<(), Unmet> {
 
 fn words(expect: &Expect) -> String {
     match expect {
-        Expect::Field { thing, field, is } => format!("{field} of {thing} to be {}", said(is)),
+        Expect::Field { thing, field, is } => format!("{field} of {thing} to be {is}"),
         Expect::Deleted { thing } => format!("{thing} to be deleted"),
         Expect::Queued(queued) => format!("{queued} things to wait for a person"),
         Expect::Records(records) => format!("{records} versions of things"),
@@ -70,41 +70,15 @@ fn words(expect: &Expect) -> String {
     }
 }
 
-fn said(said: &Said) -> String {
-    match said {
-        Said::Flag(flag) => flag.to_string(),
-        Said::Whole(number) => number.to_string(),
-        Said::Text(text) => format!("{text:?}"),
-    }
-}
-
 fn shown(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Text(text) => format!("{text:?}"),
-        other => format!("{other:?}"),
-    }
-}
-
-fn is(value: &Value, said: &Said) -> bool {
-    match (value, said) {
-        (Value::Bool(flag), Said::Flag(said)) => flag == said,
-        (Value::Int(number), Said::Whole(said)) => number == said,
-        (Value::Text(text), Said::Text(said)) => text == said,
-        _ => false,
-    }
+    Said::of(value).map_or_else(|| format!("{value:?}"), |said| said.to_string())
 }
 
 /// How a hub differs from an expectation, if it does.
 fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<String> {
     match expect {
-        Expect::Field {
-            thing,
-            field,
-            is: said,
-        } => match seen(disk, policy, thing, field) {
-            Ok(value) if is(&value, said) => None,
+        Expect::Field { thing, field, is } => match seen(disk, policy, thing, field) {
+            Ok(value) if value == is.value() => None,
             Ok(value) => Some(format!("shows {}", shown(&value))),
             Err(why) => Some(why),
         },
