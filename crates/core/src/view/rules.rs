@@ -12,6 +12,9 @@ use crate::value::Value;
 
 /// The place of the winner among the candidates, which stand by rank, the newest last. None: the rule does not fit.
 pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usize> {
+    if *rule == Rule::Newest {
+        return candidates.len().checked_sub(1); // fits whatever is said, or nothing
+    }
     let values: Option<Vec<Value>> = candidates
         .iter()
         .map(|node| leaf(&node.sealed.record, path).map(Leaf::to_value))
@@ -29,13 +32,12 @@ pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usi
         Some(best)
     };
     match rule {
-        Rule::Newest => candidates.len().checked_sub(1),
         Rule::Max => best(Ordering::Greater),
         Rule::Min => best(Ordering::Less),
         Rule::Prefer(preferred) => preferred
             .iter()
             .find_map(|wanted| values.iter().rposition(|value| value == wanted)),
-        Rule::Union => None, // worked out element by element
+        Rule::Union | Rule::Newest => None, // worked out element by element; done above
     }
 }
 
@@ -95,4 +97,53 @@ fn list<'n>(node: &'n Node, path: &Path) -> Option<&'n [Value]> {
 
 pub(super) fn position(node: &Node, path: &Path, element: &Value) -> Option<usize> {
     list(node, path)?.iter().position(|other| other == element)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::entry::Sealed;
+    use crate::id::{Id, Version};
+    use crate::record::{Kind, Record};
+    use crate::time::Micros;
+    use crate::value::Map;
+
+    fn node(at: u64, content: &[(&str, Value)]) -> Node {
+        let record = Record {
+            id: Id::new("lamp").unwrap(),
+            version: Version::new(&format!("v{at}")).unwrap(),
+            kind: Kind::Entity {
+                entity_type: "device".into(),
+                name: None,
+                source_type: None,
+            },
+            user_id: None,
+            parents: Vec::new(),
+            deleted: false,
+            content: content
+                .iter()
+                .map(|(k, v)| ((*k).into(), v.clone()))
+                .collect::<Map>(),
+            extra: Map::new(),
+        };
+        Node {
+            sealed: Arc::new(Sealed::new(record)),
+            order_time: Micros(at),
+            edges: Vec::new(),
+            late: Vec::new(),
+            below: false,
+            forgotten: false,
+        }
+    }
+
+    /// A field that somebody took away beside another's edit was told as one that the rule `newest` does not fit.
+    #[test]
+    fn newest_fits_where_a_field_was_taken_away() {
+        let (said, gone) = (node(1, &[("a", Value::Int(1))]), node(2, &[]));
+        let path = vec!["content".to_owned(), "a".to_owned()];
+        assert_eq!(pick(&Rule::Newest, &[&said, &gone], &path), Some(1));
+        assert_eq!(pick(&Rule::Max, &[&said, &gone], &path), None);
+    }
 }
