@@ -26,6 +26,7 @@ mod i19_bounds;
 mod i23_recovery;
 mod i24_quiet;
 mod i25_members;
+mod model;
 mod p04_whole_sets;
 mod rows;
 
