@@ -33,6 +33,8 @@ pub enum Stream {
     Domain(u64),
     /// Which values an event's script writes.
     Values(u64),
+    /// What a check looks at, at an instant of the run.
+    Past(u64),
 }
 
 impl Stream {
@@ -51,6 +53,7 @@ impl Stream {
             Stream::Checks => (11, 0, 0),
             Stream::Domain(a) => (12, a, 0),
             Stream::Values(a) => (13, a, 0),
+            Stream::Past(a) => (14, a, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

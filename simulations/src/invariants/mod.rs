@@ -14,6 +14,7 @@ mod i06_causes_first;
 mod i07_heads;
 mod i08_no_silent_conflict;
 mod i09_merge;
+mod i09_past;
 mod i09_view_pure;
 mod i10_stays_deleted;
 mod i12_clock_truthful;
@@ -87,6 +88,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i07_heads::Heads),
         Box::new(i08_no_silent_conflict::NoSilentConflict),
         Box::new(i09_merge::Merge),
+        Box::new(i09_past::Past),
         Box::new(i09_view_pure::ViewPure),
         Box::new(i10_stays_deleted::StaysDeleted),
         Box::new(i12_clock_truthful::ClockTruthful),
