@@ -89,7 +89,9 @@ impl Group<'_> {
             return;
         };
         let shown = |row: &IdRow| matches!(&row.shown, Shown::Relationship { from: f, to: t, .. } if f == from && t == to);
-        if old.is_some_and(|row| !shown(row)) {
+        // The first of its id will be shown, unless its row lags and others come in the same group.
+        let first = || !self.lagging.contains_key(&record.id);
+        if !old.map_or_else(first, shown) {
             self.put_past_edge(from, to, &record.id);
         }
     }
