@@ -13,6 +13,7 @@ mod i05_one_dot_one_entry;
 mod i06_causes_first;
 mod i07_heads;
 mod i08_no_silent_conflict;
+mod i08_why;
 mod i09_merge;
 mod i09_past;
 mod i09_view_pure;
@@ -87,6 +88,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i06_causes_first::CausesFirst),
         Box::new(i07_heads::Heads),
         Box::new(i08_no_silent_conflict::NoSilentConflict),
+        Box::new(i08_why::Reasons),
         Box::new(i09_merge::Merge),
         Box::new(i09_past::Past),
         Box::new(i09_view_pure::ViewPure),

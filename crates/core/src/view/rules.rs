@@ -9,6 +9,7 @@ use super::merge::{Lens, Walk};
 use crate::domain::{Path, Rule};
 use crate::limits::UNION_ELEMENTS_MAX;
 use crate::value::Value;
+use crate::zoo::{self, Bug};
 
 /// The place of the winner among the candidates, which stand by rank, the newest last. None: the rule does not fit.
 pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usize> {
@@ -32,6 +33,7 @@ pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usi
         Some(best)
     };
     match rule {
+        Rule::Max | Rule::Min if zoo::planted(Bug::RuleByTime) => candidates.len().checked_sub(1),
         Rule::Max => best(Ordering::Greater),
         Rule::Min => best(Ordering::Less),
         Rule::Prefer(preferred) => preferred
@@ -73,9 +75,13 @@ pub(super) fn union(walk: &Walk<'_>, path: &Path, candidates: &[&Node]) -> Optio
     let mut kept: Vec<(&Node, usize, &Value)> = Vec::new();
     for element in elements.into_values() {
         let lens = Lens::Element(path, element);
-        let Some(writer) = walk.last_writers(&lens).pop() else {
+        let Some(mut writer) = walk.last_writers(&lens).pop() else {
             continue;
         };
+        if zoo::planted(Bug::UnionForgetsRemoval) {
+            let has = |node: &&&Node| position(node, path, element).is_some();
+            writer = walk.heads.iter().find(has).copied().unwrap_or(writer);
+        }
         if let Some(place) = position(writer, path, element) {
             kept.push((writer, place, element));
         }
