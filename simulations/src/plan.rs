@@ -595,6 +595,20 @@ pub enum Expect {
         /// Which thing.
         thing: String,
     },
+    /// So many versions of a thing are held, by every hub.
+    Versions {
+        /// Which thing.
+        thing: String,
+        /// How many.
+        count: usize,
+    },
+    /// So many versions of a thing are followed by no other.
+    Heads {
+        /// Which thing.
+        thing: String,
+        /// How many.
+        count: usize,
+    },
     /// So many things wait in the queue for a person.
     Queued(usize),
     /// So many records that are not hubs' own.

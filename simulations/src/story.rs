@@ -133,6 +133,9 @@ fn expected(expect: &Expect) -> String {
     match expect {
         Expect::Field { thing, field, is } => format!("{field} of {thing} is {is} everywhere"),
         Expect::Deleted { thing } => format!("{thing} is deleted everywhere"),
+        Expect::Versions { thing, count } => format!("every hub holds {count} versions of {thing}"),
+        Expect::Heads { thing, count: 1 } => format!("one version of {thing} follows all others"),
+        Expect::Heads { thing, count } => format!("{count} versions of {thing} stand beside each other"),
         Expect::Queued(0) => "nothing waits for a person".to_owned(),
         Expect::Queued(1) => "one conflict waits for a person".to_owned(),
         Expect::Queued(count) => format!("{count} conflicts wait for a person"),

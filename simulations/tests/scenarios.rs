@@ -78,6 +78,14 @@ fn otherwise(expect: &Expect, plan: &Plan) -> Expect {
             field: "state".to_owned(),
             is: Said::Text("on".to_owned()),
         },
+        Expect::Versions { thing, count } => Expect::Versions {
+            thing: thing.clone(),
+            count: count + 1,
+        },
+        Expect::Heads { thing, count } => Expect::Heads {
+            thing: thing.clone(),
+            count: count + 1,
+        },
         Expect::Queued(queued) => Expect::Queued(queued + 1),
         Expect::Records(records) => Expect::Records(records + 1),
         // A mark that this run cannot meet: no disk of these scenarios lies.

@@ -328,6 +328,14 @@ impl Writer<'_> {
                 self.put("thing", quoted(thing));
                 self.put("deleted", true);
             }
+            Expect::Versions { thing, count } => {
+                self.put("thing", quoted(thing));
+                self.put("versions", count);
+            }
+            Expect::Heads { thing, count } => {
+                self.put("thing", quoted(thing));
+                self.put("heads", count);
+            }
             Expect::Queued(queued) => self.put("queued", queued),
             Expect::Records(records) => self.put("records", records),
             Expect::Met(mark) => self.put("met", quoted(mark)),

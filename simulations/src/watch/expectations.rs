@@ -3,7 +3,7 @@
 use inbetweenies_core::conflict::read;
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
-use inbetweenies_core::store::{Family, MemorySnapshot, RecordRow, Snapshot, decode_row};
+use inbetweenies_core::store::{Family, IdRow, MemorySnapshot, RecordRow, Snapshot, decode_row, read_id};
 use inbetweenies_core::value::Value;
 use inbetweenies_core::view::Policy;
 
@@ -64,6 +64,8 @@ fn words(expect: &Expect) -> String {
     match expect {
         Expect::Field { thing, field, is } => format!("{field} of {thing} to be {is}"),
         Expect::Deleted { thing } => format!("{thing} to be deleted"),
+        Expect::Versions { thing, count } => format!("{count} versions of {thing}"),
+        Expect::Heads { thing, count } => format!("{count} heads of {thing}"),
         Expect::Queued(queued) => format!("{queued} things to wait for a person"),
         Expect::Records(records) => format!("{records} versions of things"),
         Expect::Met(mark) => format!("{mark:?} to be met"),
@@ -87,6 +89,14 @@ fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<St
             Some(_) => Some(format!("shows {thing}")),
             None => Some(format!("never heard of {thing}")),
         },
+        Expect::Versions { thing, count } => {
+            let held = id_row(disk, thing).map_or(0, |row| row.records);
+            (held != *count as u64).then(|| format!("holds {held}"))
+        }
+        Expect::Heads { thing, count } => {
+            let heads = id_row(disk, thing).map_or(0, |row| row.heads.len());
+            (heads != *count).then(|| format!("has {heads}"))
+        }
         Expect::Queued(expected) => {
             let queued = read::queue(disk, policy, QUEUED_MAX).map_or(0, |queue| queue.len());
             (queued != *expected).then(|| format!("has {queued}"))
@@ -100,6 +110,10 @@ fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<St
 }
 
 type Map = inbetweenies_core::value::Map;
+
+fn id_row(disk: &MemorySnapshot, thing: &str) -> Option<IdRow> {
+    read_id(disk, &Id::new(thing).ok()?).ok()?
+}
 
 fn one(disk: &MemorySnapshot, policy: &Policy, thing: &str, entity: bool) -> Option<Map> {
     let shown = read::one(disk, policy, &Id::new(thing).ok()?, entity, None).ok()??;
