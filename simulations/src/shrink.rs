@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::domain::Domain;
 use crate::plan::{Do, HubPlan, Lane, Line, Plan, Tuning};
 use crate::run;
 
@@ -78,6 +79,7 @@ fn can_become_equal(plan: &Plan) -> bool {
 fn size(plan: &Plan) -> (usize, usize, usize, Duration, usize) {
     let odd = usize::from(plan.line != Line::default())
         + usize::from(plan.tuning != Tuning::default())
+        + usize::from(plan.domain != Domain::default())
         + plan.lines.len()
         + plan.walls.len()
         + plan
@@ -213,6 +215,13 @@ impl Shrinker {
         if self.best.tuning != Tuning::default() {
             let plan = Plan {
                 tuning: Tuning::default(),
+                ..self.best.clone()
+            };
+            self.keep(plan);
+        }
+        if self.best.domain != Domain::default() {
+            let plan = Plan {
+                domain: Domain::default(),
                 ..self.best.clone()
             };
             self.keep(plan);

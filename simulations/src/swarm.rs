@@ -3,11 +3,15 @@
 //!
 //! A subset, because faults that are always there hide each other (Groce et al., *Swarm Testing*, 2012).
 
+mod domain;
+
 use std::time::Duration;
 
 use crate::chance::Stream;
 use crate::plan::{ClientPlan, ClockPlan, Do, Event, HubPlan, Lane, Line, Plan, Said, Tuning};
 use inbetweenies_core::rng::Rng;
+
+pub use domain::fitting;
 
 /// One seed in so many is a home of fifty hubs.
 const CROWD_EVERY: u64 = 250;
@@ -72,6 +76,7 @@ pub fn plan(seed: u64) -> Plan {
         lines: Default::default(),
         walls,
         tuning: draw_tuning(&mut draw.part(), crowd, slower),
+        domain: domain::draw(seed),
         events: Vec::new(),
         heal_at: lasts,
         expect: Vec::new(),
@@ -87,6 +92,7 @@ pub fn plan(seed: u64) -> Plan {
     }
     let events = draw_events(&mut draw.part(), &plan, crowd, slower);
     plan.events = events;
+    domain::fit(seed, &plan.domain, &mut plan.events);
     plan
 }
 

@@ -60,6 +60,14 @@ fn odd_texts_and_bounds_survive() {
         Expect::Deleted {
             thing: "note-1".to_owned(),
         },
+        Expect::Versions {
+            thing: "lamp".to_owned(),
+            count: 101,
+        },
+        Expect::Heads {
+            thing: "lamp".to_owned(),
+            count: 0,
+        },
         Expect::Queued(0),
         Expect::Records(12),
         Expect::Met("fork-found".to_owned()),

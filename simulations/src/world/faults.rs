@@ -407,11 +407,7 @@ impl World {
 fn said(things: &[String], fields: &[(String, Said)]) -> String {
     let fields: Vec<String> = fields
         .iter()
-        .map(|(field, said)| match said {
-            Said::Flag(flag) => format!("{field} = {flag}"),
-            Said::Whole(number) => format!("{field} = {number}"),
-            Said::Text(text) => format!("{field} = {text:?}"),
-        })
+        .map(|(field, said)| format!("{field} = {said}"))
         .collect();
     format!("sets {} of {}", fields.join(", "), things.join(", "))
 }

@@ -229,7 +229,13 @@ fn folded(graph: &Graph, heads: &[&Node], path: &Path) -> Field {
 
 /// Candidates are the last writers. If they differ a declared rule decides, else the largest of them.
 fn field(walk: &Walk<'_>, rule: Option<&Rule>, path: &Path) -> Field {
-    let candidates = walk.last_writers(&Lens::Field(path));
+    let candidates = if rule.is_some() && zoo::planted(Bug::RuleOfHeads) {
+        let mut heads = walk.heads.to_vec();
+        heads.sort_by(|a, b| super::by_rank(a, b));
+        heads
+    } else {
+        walk.last_writers(&Lens::Field(path))
+    };
     let value = |at: usize| leaf(&candidates[at].sealed.record, path).map(Leaf::to_value);
     let newest = candidates.len() - 1;
     let agreed = (0..newest).all(|at| value(at) == value(newest));

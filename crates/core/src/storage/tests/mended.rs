@@ -9,6 +9,7 @@ use crate::entry::{Entry, Genesis, Stamp};
 use crate::hash::Digest;
 use crate::id::HubId;
 use crate::store::{Family, Visit, read_log};
+use crate::view::Policy;
 
 #[test]
 fn what_is_written_under_a_clock_gone_mad_can_be_read_back() {
@@ -365,4 +366,46 @@ fn reserved_ids_are_refused_of_every_kind_deleted_or_not() {
             assert_eq!(push(&mut bench, vec![record]), ["reserved_type"], "{id}");
         }
     }
+}
+
+/// The first record of an edge, replaced in the group that brought it: while its row lagged nobody noted where it stood,
+/// and lists of that instant left it out.
+#[test]
+fn an_edge_that_was_moved_in_the_group_that_brought_it_is_found_where_it_stood() {
+    use crate::conflict::read;
+    use crate::time::edit_time;
+    let mut settings = settings();
+    let any = Map::from([("near".to_owned(), Value::Map(Map::new()))]);
+    settings.policy.insert("relationship".to_owned(), Value::Map(any));
+    let mut bench = Bench::with(settings, MemoryStore::default());
+    bench.settle(Vec::new());
+    let edge = |second: u8, to: &str, parent: Parent| {
+        let mut record = device(&format!("2026-06-15T00:00:0{second}Z-x"), &[parent], 1);
+        record.kind = Kind::Relationship {
+            from: Id::new("a").unwrap(),
+            to: Id::new(to).unwrap(),
+            relationship_type: "near".into(),
+        };
+        record
+    };
+    let bare = Version::new("nobody knows it").unwrap();
+    let first = edge(
+        1,
+        "b",
+        Parent {
+            version: bare,
+            digest: None,
+        },
+    );
+    let known = Parent {
+        version: first.version.clone(),
+        digest: Some(Sealed::new(first.clone()).digest),
+    };
+    let at = edit_time(first.version.as_str());
+    let second = edge(2, "c", known);
+    assert_eq!(push(&mut bench, vec![first, second]), Vec::<String>::new());
+    let (snapshot, policy) = (bench.store.snapshot(), Policy::default());
+    let b = Id::new("b").unwrap();
+    let page = read::relationships(&snapshot, &policy, Some(&b), None, at, None, 10).unwrap();
+    assert_eq!(page.items.relationships.len(), 1);
 }
