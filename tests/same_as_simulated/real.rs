@@ -7,6 +7,7 @@ use std::time::Duration;
 use inbetweenies_client::wire::Reply;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_simulations::domain::Domain;
+use inbetweenies_simulations::world;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 

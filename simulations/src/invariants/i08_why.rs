@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use inbetweenies_core::conflict::read::{self, BeatenRow, FieldRow};
 use inbetweenies_core::domain::{CONTENT, Decision, Path};
 use inbetweenies_core::id::Id;
+use inbetweenies_core::machine::load_graph;
 use inbetweenies_core::value::Value;
 use inbetweenies_core::view::DELETED;
 
@@ -37,7 +38,9 @@ impl Invariant for Reasons {
         for (id, versions) in by_id(&disk) {
             let late = versions.iter().any(|held| !held.row.late.is_empty());
             let things = versions.iter().filter(|held| held.record.is_entity()).count();
-            if late || (things > 0 && things < versions.len()) {
+            let forgotten =
+                load_graph(&disk, &id).is_ok_and(|graph| graph.nodes().any(|node| node.forgotten));
+            if late || forgotten || (things > 0 && things < versions.len()) {
                 continue; // as for merges
             }
             let model = Model::new(&versions);

@@ -169,6 +169,8 @@ pub fn decide(graph: &Graph, heads: &[&Node], rules: &Rules, thorough: bool) -> 
     if thorough {
         let above = graph.with_ancestors(heads.iter().map(|head| head.sealed.digest));
         let above = above.iter().filter_map(|digest| graph.node(digest));
+        // What was let go says nothing, whether or not its bytes are still here.
+        let above = above.filter(|node| !node.forgotten);
         above.for_each(|node| leaves(&node.sealed.record, &mut paths));
     }
     let newest = heads.iter().max_by(|a, b| super::by_rank(a, b));

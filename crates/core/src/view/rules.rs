@@ -139,7 +139,7 @@ mod tests {
             order_time: Micros(at),
             edges: Vec::new(),
             late: Vec::new(),
-            below: false,
+            below: Vec::new(),
             forgotten: false,
         }
     }
