@@ -1,6 +1,7 @@
 //! Where and when a version was accepted, as the logs say.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::Vacant;
 
 use serde::Serialize;
 
@@ -30,9 +31,8 @@ pub(super) fn accepted(
 ) -> Result<Vec<AcceptedRow>, StoreError> {
     let mut rows = Vec::new();
     for dot in read_record(store, id, digest)?.map_or_else(Vec::new, |row| row.dots) {
-        if !hubs.contains_key(&dot.replica) {
-            let hub = read_replica(store, &dot.replica)?.map(|row| row.hub_id.to_string());
-            hubs.insert(dot.replica, hub);
+        if let Vacant(place) = hubs.entry(dot.replica) {
+            place.insert(read_replica(store, &dot.replica)?.map(|row| row.hub_id.to_string()));
         }
         let (Some(log), Some(Some(hub_id))) = (read_log(store, dot)?, hubs.get(&dot.replica)) else {
             continue;
