@@ -28,7 +28,7 @@ const IDS: usize = 2;
 /// Instants of such a sample, and of the end.
 const INSTANTS: usize = 3;
 /// Hubs that are asked at the end beside the first.
-const HUBS: usize = 3;
+const HUBS: usize = 2;
 /// Things of a page: few, so that there are several.
 const PAGE: usize = 3;
 

@@ -9,7 +9,6 @@ use crate::entry::{Entry, Genesis, Stamp};
 use crate::hash::Digest;
 use crate::id::HubId;
 use crate::store::{Family, Visit, read_log};
-use crate::view::Policy;
 
 #[test]
 fn what_is_written_under_a_clock_gone_mad_can_be_read_back() {
@@ -372,8 +371,7 @@ fn reserved_ids_are_refused_of_every_kind_deleted_or_not() {
 /// and lists of that instant left it out.
 #[test]
 fn an_edge_that_was_moved_in_the_group_that_brought_it_is_found_where_it_stood() {
-    use crate::conflict::read;
-    use crate::time::edit_time;
+    use crate::store::past_edge_key;
     let mut settings = settings();
     let any = Map::from([("near".to_owned(), Value::Map(Map::new()))]);
     settings.policy.insert("relationship".to_owned(), Value::Map(any));
@@ -401,11 +399,9 @@ fn an_edge_that_was_moved_in_the_group_that_brought_it_is_found_where_it_stood()
         version: first.version.clone(),
         digest: Some(Sealed::new(first.clone()).digest),
     };
-    let at = edit_time(first.version.as_str());
     let second = edge(2, "c", known);
     assert_eq!(push(&mut bench, vec![first, second]), Vec::<String>::new());
-    let (snapshot, policy) = (bench.store.snapshot(), Policy::default());
-    let b = Id::new("b").unwrap();
-    let page = read::relationships(&snapshot, &policy, Some(&b), None, at, None, 10).unwrap();
-    assert_eq!(page.items.relationships.len(), 1);
+    let key = past_edge_key(&Id::new("b").unwrap(), &Id::new("lamp").unwrap());
+    let stood = bench.store.snapshot().get(Family::Past, &key).unwrap();
+    assert!(stood.is_some());
 }
