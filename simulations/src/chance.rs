@@ -35,6 +35,10 @@ pub enum Stream {
     Values(u64),
     /// What a check looks at, at an instant of the run.
     Past(u64),
+    /// Which rules a home changes to.
+    Rules(u64),
+    /// What an owner decides in a drawn home, and when.
+    Decisions,
     /// How long a drawn home keeps what was replaced.
     Retention,
 }
@@ -56,6 +60,8 @@ impl Stream {
             Stream::Domain(a) => (12, a, 0),
             Stream::Values(a) => (13, a, 0),
             Stream::Past(a) => (14, a, 0),
+            Stream::Rules(a) => (16, a, 0),
+            Stream::Decisions => (17, 0, 0),
             Stream::Retention => (15, 0, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)

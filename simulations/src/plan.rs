@@ -456,6 +456,22 @@ pub enum Do {
         /// Which.
         hub: usize,
     },
+    /// An owner says at one hub that another is lost, or back.
+    Fence {
+        /// Where it is said.
+        hub: usize,
+        /// Which.
+        other: usize,
+        /// Lost.
+        fenced: bool,
+    },
+    /// An owner gives the home other rules: drawn ones.
+    ChangePolicy {
+        /// Where.
+        hub: usize,
+        /// Which of the drawn ones.
+        drawn: u64,
+    },
     /// Its disk is replaced by an empty one.
     Wipe {
         /// Which.
@@ -493,6 +509,9 @@ impl Do {
             Do::Backup { .. } => "backup",
             Do::Restore { .. } => "restore",
             Do::CloneDisk { .. } => "clone-disk",
+            Do::Fence { fenced: true, .. } => "fence",
+            Do::Fence { fenced: false, .. } => "unfence",
+            Do::ChangePolicy { .. } => "change-policy",
             Do::Wipe { .. } => "wipe",
         }
     }
@@ -508,6 +527,8 @@ impl Do {
                 | Do::PushTwice { .. }
                 | Do::Go { .. }
                 | Do::Sync { .. }
+                | Do::Fence { .. }
+                | Do::ChangePolicy { .. }
                 | Do::Backup { .. }
         )
     }
@@ -547,9 +568,13 @@ impl Do {
             }
             Do::Go { to, .. } => to.iter().copied().collect(),
             Do::Cut { from, to, .. } => [of(from), of(to)].concat(),
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => {
                 vec![*hub, *other]
             }
+            Do::ChangePolicy { hub, .. } => vec![*hub],
             Do::Push { hub }
             | Do::Kill { hub, .. }
             | Do::PowerCut { hub, .. }

@@ -335,7 +335,10 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
                     lanes.iter_mut().for_each(|at| *at = lane(*at));
                 }
             }
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => {
                 moved(hub);
                 moved(other);
             }
@@ -355,6 +358,7 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
             | Do::Backup { hub }
             | Do::Restore { hub, .. }
             | Do::CloneDisk { hub }
+            | Do::ChangePolicy { hub, .. }
             | Do::Wipe { hub } => moved(hub),
             Do::Edit { .. } | Do::Delete { .. } | Do::Place { .. } | Do::Sync { .. } | Do::Vanish { .. } => {}
         }

@@ -11,7 +11,7 @@ use crate::chance::Stream;
 use crate::plan::{ClientPlan, ClockPlan, Do, Event, HubPlan, Lane, Line, Plan, Said, Tuning};
 use inbetweenies_core::rng::Rng;
 
-pub use domain::fitting;
+pub use domain::{draw_another, fitting};
 
 /// One seed in so many is a home of fifty hubs.
 const CROWD_EVERY: u64 = 250;
@@ -82,6 +82,7 @@ pub fn plan(seed: u64) -> Plan {
         expect: Vec::new(),
     };
     draw_retention(&mut Stream::Retention.of(seed), &mut plan.tuning, lasts);
+    let decisions = draw_decisions(&mut Stream::Decisions.of(seed), hubs, lasts);
     let mut rough = draw.part();
     for _ in 0..rough.below(3) {
         let (a, b) = (rough.below(hubs), rough.below(hubs));
@@ -93,6 +94,7 @@ pub fn plan(seed: u64) -> Plan {
     let events = draw_events(&mut draw.part(), &plan, crowd, slower);
     plan.events = events;
     domain::fit(seed, &plan.domain, &mut plan.events);
+    plan.events.extend(decisions);
     plan
 }
 
@@ -225,6 +227,51 @@ fn draw_tuning(rng: &mut Rng, crowd: bool, slower: u32) -> Tuning {
         }
     }
     tuning
+}
+
+/// What an owner decides: in a third of the homes other rules, once or twice; in a third that a hub is lost, and mostly
+/// that it is back.
+fn draw_decisions(rng: &mut Rng, hubs: usize, lasts: Duration) -> Vec<Event> {
+    /// Beyond the numbers of all other events.
+    const NUMBERS_FROM: u64 = 10_000;
+    let lasts = lasts.as_millis() as u64;
+    let mut whats = Vec::new();
+    if one_in(rng, 3) {
+        for drawn in 1..=1 + rng.below(2) as u64 {
+            let hub = rng.below(hubs);
+            whats.push((rng.draw() % lasts, Do::ChangePolicy { hub, drawn }));
+        }
+    }
+    if one_in(rng, 3) {
+        let (hub, other) = (rng.below(hubs), rng.below(hubs));
+        let at = rng.draw() % lasts;
+        whats.push((
+            at,
+            Do::Fence {
+                hub,
+                other,
+                fenced: true,
+            },
+        ));
+        if !one_in(rng, 4) {
+            let hub = rng.below(hubs);
+            let back = at + rng.draw() % (lasts - at);
+            whats.push((
+                back,
+                Do::Fence {
+                    hub,
+                    other,
+                    fenced: false,
+                },
+            ));
+        }
+    }
+    let event = |(number, (at, what))| Event {
+        number,
+        at: Duration::from_millis(at),
+        what,
+    };
+    (NUMBERS_FROM..).zip(whats).map(event).collect()
 }
 
 /// Half of the homes let replaced content go while the run lasts.

@@ -157,6 +157,15 @@ fn happening<'a>(cast: &Cast<'a, '_>, verb: &'a str, fields: &mut Fields<'a>) ->
             let lasts = lasts(fields)?;
             Do::Clog { hub, other, lasts }
         }
+        "fence" | "unfence" => {
+            let (hub, other) = two()?;
+            let fenced = verb == "fence";
+            Do::Fence { hub, other, fenced }
+        }
+        "change-policy" => Do::ChangePolicy {
+            hub: hub()?,
+            drawn: fields.need("drawn", "1")?.whole(bounds::NUMBERS)?,
+        },
         "crash-after" => Do::CrashAfter {
             hub: hub()?,
             effects: fields.need("effects", "20")?.whole(bounds::EFFECTS)? as u32,

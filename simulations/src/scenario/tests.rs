@@ -93,7 +93,7 @@ fn every_verb_reads() {
         let object = match verb.name {
             "edit" => "[\"lamp\", \"fan\"]",
             "delete" | "place" => "\"lamp\"",
-            "push-twice" | "rough" | "clog" => "[\"kitchen\", \"garage\"]",
+            "push-twice" | "rough" | "clog" | "fence" | "unfence" => "[\"kitchen\", \"garage\"]",
             "go" | "sync" | "vanish" => "\"anna\"",
             "cut" => "[\"garage\", \"anna\"]",
             _ => "\"garage\"",
@@ -110,6 +110,7 @@ fn every_verb_reads() {
             (_, "line") => "line = { latency = \"1s..2s\", loss = 1000, bandwidth = \"2KiB\" }\n",
             (_, "effects") => "effects = 7\n",
             (_, "power") => "power = true\n",
+            (_, "drawn") => "drawn = 3\n",
             (_, "with_marks") => "with_marks = true\n",
             (verb, other) => panic!("{verb} {other}"),
         });

@@ -291,6 +291,7 @@ impl Writer<'_> {
                 }
             }
             Do::ClockJump { by_us, .. } => self.put("by", quoted(&length::write_signed(*by_us))),
+            Do::ChangePolicy { drawn, .. } => self.put("drawn", drawn),
             Do::Restore { with_marks: true, .. } => self.put("with_marks", true),
             _ => {}
         }
@@ -305,9 +306,10 @@ impl Writer<'_> {
             Do::Edit { things, .. } => one_or_list(&things.iter().map(String::as_str).collect::<Vec<_>>()),
             Do::Delete { thing, .. } | Do::Place { thing, .. } => quoted(thing),
             Do::Cut { from, .. } => self.lanes(from),
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
-                self.two(*hub, *other)
-            }
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => self.two(*hub, *other),
             other => {
                 let client = other.client().map(|client| self.client(client));
                 let hub = other.hubs().first().map(|hub| self.hub(*hub));

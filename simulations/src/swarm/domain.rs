@@ -20,7 +20,15 @@ const ELEMENTS_MAX: usize = 4;
 
 /// The domain of a seed.
 pub fn draw(seed: u64) -> Domain {
-    let mut rng = Stream::Domain(0).of(seed);
+    draw_another(seed, 0)
+}
+
+/// Another domain of the same seed: what a home may change to. Number 0 is the one that it is founded with.
+pub fn draw_another(seed: u64, number: u64) -> Domain {
+    let mut rng = match number {
+        0 => Stream::Domain(0).of(seed),
+        number => Stream::Rules(number).of(seed),
+    };
     let mut domain = Domain::default();
     for name in TYPES {
         let drawn = strategy(&mut rng, name);
