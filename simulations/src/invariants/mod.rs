@@ -17,6 +17,7 @@ mod i08_why;
 mod i09_merge;
 mod i09_past;
 mod i09_view_pure;
+mod i10_forgotten;
 mod i10_stays_deleted;
 mod i12_clock_truthful;
 mod i13_ack_durable;
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i09_merge::Merge),
         Box::new(i09_past::Past),
         Box::new(i09_view_pure::ViewPure),
+        Box::new(i10_forgotten::Forgotten::default()),
         Box::new(i10_stays_deleted::StaysDeleted),
         Box::new(i12_clock_truthful::ClockTruthful),
         Box::new(i13_ack_durable::AckDurable),
