@@ -8,6 +8,7 @@ mod client;
 mod import;
 mod mesh;
 mod past;
+mod settle;
 
 use std::path::Path;
 
