@@ -4,6 +4,7 @@
 mod process;
 
 mod bodies;
+mod decisions;
 mod doors;
 mod links;
 mod requests;
