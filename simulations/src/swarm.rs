@@ -95,6 +95,7 @@ pub fn plan(seed: u64) -> Plan {
     plan.events = events;
     domain::fit(seed, &plan.domain, &mut plan.events);
     plan.events.extend(decisions);
+    plan.events.sort_by_key(|event| (event.at, event.number));
     plan
 }
 
@@ -243,7 +244,9 @@ fn draw_decisions(rng: &mut Rng, hubs: usize, lasts: Duration) -> Vec<Event> {
         }
     }
     if one_in(rng, 3) {
-        let (hub, other) = (rng.below(hubs), rng.below(hubs));
+        let other = rng.below(hubs);
+        let another = |rng: &mut Rng| (other + 1 + rng.below(hubs - 1)) % hubs;
+        let hub = another(rng);
         let at = rng.draw() % lasts;
         whats.push((
             at,
@@ -254,7 +257,7 @@ fn draw_decisions(rng: &mut Rng, hubs: usize, lasts: Duration) -> Vec<Event> {
             },
         ));
         if !one_in(rng, 4) {
-            let hub = rng.below(hubs);
+            let hub = another(rng);
             let back = at + rng.draw() % (lasts - at);
             whats.push((
                 back,
