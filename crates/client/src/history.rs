@@ -4,7 +4,7 @@ use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Dot, Id};
 use inbetweenies_core::time::Micros;
-use inbetweenies_core::view::{Branch, Policy, Tree, tree};
+use inbetweenies_core::view::{Branch, Policy, Tree, suspect_time, tree};
 
 use crate::replica::Replica;
 
@@ -19,6 +19,8 @@ pub struct VersionLine {
     pub children: Vec<String>,
     /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`, as hubs say.
     pub state: &'static str,
+    /// `future` or `past`, where the time that the version claims cannot be right.
+    pub suspect_time: Option<&'static str>,
     /// Where it was accepted; empty while it is pending.
     pub accepted: Vec<Stamped>,
     /// Whether it waits for a hub.
@@ -62,6 +64,7 @@ impl Replica {
                 parents: named(&branch.parents),
                 children: named(&branch.children),
                 state: branch.state.name(),
+                suspect_time: suspect_time(policy, &branch.node),
                 accepted: self.accepted(id, &digest),
                 pending: self.is_pending(&digest),
             }

@@ -178,7 +178,11 @@ pub fn history(sight: &Sight, what: &str, json: bool) -> Result<ExitCode, Failur
             .first()
             .and_then(|version| by_version.get(version.as_str()));
         let state = if line.pending { "pending" } else { line.state };
-        words += &format!("{}  {state}\n", written(record));
+        let doubt = match line.suspect_time {
+            Some(when) => format!("  (its clock was in the {when})"),
+            None => String::new(),
+        };
+        words += &format!("{}  {state}{doubt}\n", written(record));
         for change in changes(parent.copied(), record) {
             words += &format!("  {}\n", clean(&change));
         }
@@ -201,7 +205,7 @@ fn version(line: &VersionLine, hubs: &BTreeMap<ReplicaId, HubName>) -> Value {
             "order_time": stamped.order_time.to_string(),
         })
     });
-    json!({
+    let mut row = json!({
         part(&line.sealed.record): line.sealed.record.to_wire(),
         "digest": line.sealed.digest.to_string(),
         "parents": line.parents,
@@ -209,7 +213,11 @@ fn version(line: &VersionLine, hubs: &BTreeMap<ReplicaId, HubName>) -> Value {
         "state": line.state,
         "pending": line.pending,
         "accepted": accepted.collect::<Vec<_>>(),
-    })
+    });
+    if let Some(suspect) = line.suspect_time {
+        row["suspect_time"] = json!(suspect);
+    }
+    row
 }
 
 /// What a version says that the one before it did not.

@@ -27,7 +27,7 @@ use crate::hash::Digest;
 use crate::id::{ReplicaId, Version};
 use crate::limits::MERGE_HEADS_MAX;
 use crate::record::{Kind, Parent, RESTORE_ID, Record};
-use crate::time::Micros;
+use crate::time::{EPSILON, Micros, edit_time};
 use crate::value::Value;
 use crate::zoo::{self, Bug};
 
@@ -122,6 +122,20 @@ pub fn horizon(record: &Record) -> Option<BTreeMap<ReplicaId, u64>> {
         Some((replica.parse().ok()?, sequence))
     };
     clock.iter().map(point).collect()
+}
+
+/// Whether the time that a version claims cannot be right: `future`, more than it was let count for when it was accepted;
+/// `past`, long before what it was made on top of, or before there was a home. What it claims is kept all the same.
+pub fn suspect_time(policy: &Policy, node: &Node) -> Option<&'static str> {
+    let claimed = edit_time(node.sealed.record.version.as_str())?;
+    let founded = policy.earlier.first().map_or(policy.since, |first| first.since);
+    if claimed > node.order_time {
+        Some("future")
+    } else if claimed.plus(EPSILON) < node.order_time || claimed.plus(EPSILON) < founded {
+        Some("past")
+    } else {
+        None
+    }
 }
 
 /// One id as a reader sees it.

@@ -11,7 +11,7 @@ use crate::machine::load_graph;
 use crate::store::{Snapshot, StoreError, read_id};
 use crate::time::Micros;
 use crate::value::Map;
-use crate::view::{Branch, Graph, Policy, Tree, tree as lay_out};
+use crate::view::{Branch, Graph, Policy, Tree, suspect_time, tree as lay_out};
 
 /// One version in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +30,9 @@ pub struct VersionRow {
     pub children: Vec<String>,
     /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`.
     pub state: &'static str,
+    /// `future` or `past`, where the time that the version claims cannot be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspect_time: Option<&'static str>,
     /// Where and when it was accepted.
     pub accepted: Vec<AcceptedRow>,
 }
@@ -133,7 +136,7 @@ pub fn history(
     let mut hubs = Hubs::new();
     let mut versions = Vec::with_capacity(end - start);
     for branch in &branches[start..end] {
-        versions.push(version_row(store, branch, &names, &mut hubs)?);
+        versions.push(version_row(store, policy, branch, &names, &mut hubs)?);
     }
     let more = end < branches.len();
     let cursor = versions.last().filter(|_| more).map(|row| row.digest.clone());
@@ -150,6 +153,7 @@ fn names(tree: &Tree) -> BTreeMap<Digest, String> {
 
 fn version_row(
     store: &dyn Snapshot,
+    policy: &Policy,
     branch: &Branch,
     names: &BTreeMap<Digest, String>,
     hubs: &mut Hubs,
@@ -169,6 +173,7 @@ fn version_row(
         parents: named(&branch.parents),
         children: named(&branch.children),
         state: branch.state.name(),
+        suspect_time: suspect_time(policy, &branch.node),
         accepted: accepted(store, hubs, &sealed.record.id, &sealed.digest)?,
     })
 }
