@@ -1,13 +1,9 @@
 //! The past, told alike by a device that has no hub in reach and by the hubs themselves.
 
-#[allow(dead_code, reason = "this test only reads")]
-#[path = "../support/http.rs"]
-mod http;
-
 use serde_json::{Value, json};
 
+use crate::http::{self, Request};
 use crate::support::{Device, HubProcess, converge, home};
-use http::Request;
 
 /// What a hub says to a `GET`.
 fn hub_says(hub: &HubProcess, path: &str) -> (u16, Value) {

@@ -1,15 +1,11 @@
 //! What people decide: conflicts answered, things put back, rules changed, a lost hub fenced.
 
-#[allow(dead_code, reason = "this test asks and decides")]
-#[path = "../support/http.rs"]
-mod http;
-
 use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::http::{self, Request};
 use crate::support::{Device, HubProcess, converge, home, run, wait_for};
-use http::Request;
 
 fn says(hub: &HubProcess, path: &str) -> (u16, Value) {
     let response = http::get(hub.address().parse().unwrap(), path);

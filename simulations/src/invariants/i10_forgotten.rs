@@ -98,6 +98,7 @@ impl Forgotten {
             let written = records
                 .filter_map(|row| own(&row))
                 .filter(|record| record.user_id.as_ref() == Some(&name));
+            let before = before(disk, commit);
             for limit in written.filter_map(|record| horizon(&record)) {
                 for member in load_members(disk).unwrap_or_default() {
                     if member.left || member.fenced {
@@ -106,10 +107,10 @@ impl Forgotten {
                     let reached = self.reached.get(&member.hub_id);
                     let held =
                         |replica: &ReplicaId| reached.and_then(|reached| reached.get(replica)).copied();
-                    if let Some((replica, sequence)) = limit
-                        .iter()
-                        .find(|(replica, sequence)| held(replica).unwrap_or(0) < **sequence)
-                    {
+                    if let Some((replica, sequence)) = limit.iter().find(|(replica, sequence)| {
+                        let known = before.get(*replica).copied().unwrap_or(0);
+                        **sequence > known && held(replica).unwrap_or(0) < **sequence
+                    }) {
                         return at(
                             hub,
                             format!(
@@ -123,6 +124,24 @@ impl Forgotten {
         }
         Ok(())
     }
+}
+
+/// How far the horizons of before reached, which a new one holds too: who counts now may not have counted then.
+fn before(disk: &MemorySnapshot, commit: &Commit) -> BTreeMap<ReplicaId, u64> {
+    let new = |key: &Vec<u8>| {
+        let mut writes = commit.writes.iter();
+        writes.any(|(family, at, _)| *family == Family::Records && at == key)
+    };
+    let mut joined: BTreeMap<ReplicaId, u64> = BTreeMap::new();
+    for (key, row) in rows::<RecordRow>(disk, Family::Records) {
+        let record = Record::from_stored(&row.record).ok();
+        let record = record.filter(|record| record.id.as_str() == HORIZON && !new(&key));
+        for (replica, sequence) in record.and_then(|record| horizon(&record)).into_iter().flatten() {
+            let last = joined.entry(replica).or_default();
+            *last = sequence.max(*last);
+        }
+    }
+    joined
 }
 
 /// What a hub has and lets go is replaced, as far as it knows. (A hub that is new may be sent what is left of a record
@@ -140,7 +159,7 @@ fn stands(hub: usize, before: &MemorySnapshot, commit: &Commit) -> Result<(), Vi
         };
         let had = before.get(Family::Records, key).ok().flatten();
         let had = had.and_then(|had| decode_row::<RecordRow>(Family::Records, &had).ok());
-        if !had.is_some_and(|had| !had.forgotten) {
+        if had.is_none_or(|had| had.forgotten) {
             continue;
         }
         let heads = read_id(before, &record.id)

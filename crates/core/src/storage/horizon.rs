@@ -186,7 +186,8 @@ impl Group<'_> {
         let (mut worth, mut rows_left) = (false, ROWS_MAX);
         for (replica, last) in reached {
             let from = next.get(&replica).copied().unwrap_or(0);
-            let start = looked.get(&replica).copied().unwrap_or(0).max(from);
+            // What was looked at may lie beyond what all have reached: a hub that counts now did not count then.
+            let start = looked.get(&replica).copied().unwrap_or(0).min(last).max(from);
             let (mut upto, mut below) = (start, Vec::new());
             for (sequence, row) in self.rows(replica, start, last, rows_left)? {
                 rows_left = rows_left.saturating_sub(1);
