@@ -167,7 +167,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
         }
         for at in 0..k {
             heap(k - 1, order, out);
-            order.swap(if k % 2 == 0 { at } else { 0 }, k - 1);
+            order.swap(if k.is_multiple_of(2) { at } else { 0 }, k - 1);
         }
     }
     let mut out = Vec::new();
