@@ -10,10 +10,11 @@ use super::group::Group;
 use crate::domain::{MEMBER, Manifest, POLICY, POLICY_ID, SEMANTICS};
 use crate::entry::{ChangeSet, Sealed};
 use crate::id::{HubId, Id};
+use crate::limits::{Limits, NAME_BYTES_MAX};
 use crate::machine::{Act, Landed, Ticket, load_graph, load_view};
 use crate::record::{Kind, Parent};
 use crate::store::StoreError;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, canonical};
 use crate::wire::Problem;
 
 /// What was decided, or why not.
@@ -79,6 +80,15 @@ impl Group<'_> {
                 "domain.semantics {} is not known here; this hub knows {SEMANTICS}: update it first",
                 manifest.semantics
             ));
+        }
+        // The protocol's own bounds, as for every record: what is beyond them could not be read again.
+        let (bytes, most) = (canonical(&content).len(), Limits::default().content_bytes_max);
+        if bytes > most {
+            let detail = format!("the policy has {bytes} bytes; at most {most}");
+            return Ok(Err(Problem::bad_request("limit_content", detail)));
+        }
+        if manifest.name.len() > NAME_BYTES_MAX {
+            return bad(format!("domain.name has more than {NAME_BYTES_MAX} bytes"));
         }
         let Ok(id) = Id::new(POLICY_ID) else {
             return bad(format!("{POLICY_ID} is no id"));
