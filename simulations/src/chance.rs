@@ -29,6 +29,18 @@ pub enum Stream {
     Plan(u64),
     /// Samples that checks take.
     Checks,
+    /// How conflicts are decided in a drawn home, and which values are written there.
+    Domain(u64),
+    /// Which values an event's script writes.
+    Values(u64),
+    /// What a check looks at, at an instant of the run.
+    Past(u64),
+    /// Which rules a home changes to.
+    Rules(u64),
+    /// What an owner decides in a drawn home, and when.
+    Decisions,
+    /// How long a drawn home keeps what was replaced.
+    Retention,
 }
 
 impl Stream {
@@ -45,6 +57,12 @@ impl Stream {
             Stream::Event(a) => (9, a, 0),
             Stream::Plan(a) => (10, a, 0),
             Stream::Checks => (11, 0, 0),
+            Stream::Domain(a) => (12, a, 0),
+            Stream::Values(a) => (13, a, 0),
+            Stream::Past(a) => (14, a, 0),
+            Stream::Rules(a) => (16, a, 0),
+            Stream::Decisions => (17, 0, 0),
+            Stream::Retention => (15, 0, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

@@ -6,6 +6,7 @@
 //! | part | job |
 //! | --- | --- |
 //! | [`plan`] | who there is, how they are connected, what happens when: plain data |
+//! | [`domain`] | what a home is founded with: types, strategies, rules |
 //! | [`scenario`] · [`swarm`] | plans as people write them in TOML · plans drawn from seeds |
 //! | [`world`] | hubs, clients, disks, clocks and lines in virtual time, driven by one queue |
 //! | [`chance`] | random numbers by name: leaving one thing out reshuffles no other |
@@ -21,6 +22,7 @@ pub mod campaign;
 pub mod chance;
 pub mod command;
 pub mod compare;
+pub mod domain;
 pub mod draw;
 pub mod invariants;
 pub mod plan;

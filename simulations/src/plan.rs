@@ -5,7 +5,12 @@
 //! others are left out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
+
+use inbetweenies_core::value::Value;
+
+use crate::domain::Domain;
 
 /// Everything that a run needs beside its seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +33,8 @@ pub struct Plan {
     pub walls: Vec<(usize, usize)>,
     /// What a hub's config would say.
     pub tuning: Tuning,
+    /// What the home is founded with.
+    pub domain: Domain,
     /// In the order of their time.
     pub events: Vec<Event>,
     /// When the breaking ends: from here on everything is mended and hubs must become equal.
@@ -217,6 +224,45 @@ pub enum Said {
     Whole(i64),
     /// A text.
     Text(String),
+    /// A list of such, none of them a list.
+    List(Vec<Said>),
+}
+
+impl Said {
+    /// As it is written.
+    pub fn value(&self) -> Value {
+        match self {
+            Said::Flag(flag) => Value::Bool(*flag),
+            Said::Whole(number) => Value::Int(*number),
+            Said::Text(text) => Value::Text(text.clone()),
+            Said::List(list) => Value::List(list.iter().map(Said::value).collect()),
+        }
+    }
+
+    /// A value, if it is one that a person gives.
+    pub fn of(value: &Value) -> Option<Said> {
+        match value {
+            Value::Bool(flag) => Some(Said::Flag(*flag)),
+            Value::Int(number) => Some(Said::Whole(*number)),
+            Value::Text(text) => Some(Said::Text(text.clone())),
+            Value::List(list) => list.iter().map(Said::of).collect::<Option<_>>().map(Said::List),
+            Value::Null | Value::Float(_) | Value::Map(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Said::Flag(flag) => write!(f, "{flag}"),
+            Said::Whole(number) => write!(f, "{number}"),
+            Said::Text(text) => write!(f, "{text:?}"),
+            Said::List(list) => {
+                let list: Vec<String> = list.iter().map(Said::to_string).collect();
+                write!(f, "[{}]", list.join(", "))
+            }
+        }
+    }
 }
 
 /// What can happen.
@@ -410,6 +456,22 @@ pub enum Do {
         /// Which.
         hub: usize,
     },
+    /// An owner says at one hub that another is lost, or back.
+    Fence {
+        /// Where it is said.
+        hub: usize,
+        /// Which.
+        other: usize,
+        /// Lost.
+        fenced: bool,
+    },
+    /// An owner gives the home other rules: drawn ones.
+    ChangePolicy {
+        /// Where.
+        hub: usize,
+        /// Which of the drawn ones.
+        drawn: u64,
+    },
     /// Its disk is replaced by an empty one.
     Wipe {
         /// Which.
@@ -447,6 +509,9 @@ impl Do {
             Do::Backup { .. } => "backup",
             Do::Restore { .. } => "restore",
             Do::CloneDisk { .. } => "clone-disk",
+            Do::Fence { fenced: true, .. } => "fence",
+            Do::Fence { fenced: false, .. } => "unfence",
+            Do::ChangePolicy { .. } => "change-policy",
             Do::Wipe { .. } => "wipe",
         }
     }
@@ -462,6 +527,8 @@ impl Do {
                 | Do::PushTwice { .. }
                 | Do::Go { .. }
                 | Do::Sync { .. }
+                | Do::Fence { .. }
+                | Do::ChangePolicy { .. }
                 | Do::Backup { .. }
         )
     }
@@ -501,9 +568,13 @@ impl Do {
             }
             Do::Go { to, .. } => to.iter().copied().collect(),
             Do::Cut { from, to, .. } => [of(from), of(to)].concat(),
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => {
                 vec![*hub, *other]
             }
+            Do::ChangePolicy { hub, .. } => vec![*hub],
             Do::Push { hub }
             | Do::Kill { hub, .. }
             | Do::PowerCut { hub, .. }
@@ -554,6 +625,20 @@ pub enum Expect {
     Deleted {
         /// Which thing.
         thing: String,
+    },
+    /// So many versions of a thing are held, by every hub.
+    Versions {
+        /// Which thing.
+        thing: String,
+        /// How many.
+        count: usize,
+    },
+    /// So many versions of a thing are followed by no other.
+    Heads {
+        /// Which thing.
+        thing: String,
+        /// How many.
+        count: usize,
     },
     /// So many things wait in the queue for a person.
     Queued(usize),

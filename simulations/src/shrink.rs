@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::domain::Domain;
 use crate::plan::{Do, HubPlan, Lane, Line, Plan, Tuning};
 use crate::run;
 
@@ -78,6 +79,7 @@ fn can_become_equal(plan: &Plan) -> bool {
 fn size(plan: &Plan) -> (usize, usize, usize, Duration, usize) {
     let odd = usize::from(plan.line != Line::default())
         + usize::from(plan.tuning != Tuning::default())
+        + usize::from(plan.domain != Domain::default())
         + plan.lines.len()
         + plan.walls.len()
         + plan
@@ -217,6 +219,13 @@ impl Shrinker {
             };
             self.keep(plan);
         }
+        if self.best.domain != Domain::default() {
+            let plan = Plan {
+                domain: Domain::default(),
+                ..self.best.clone()
+            };
+            self.keep(plan);
+        }
         let mut plan = self.best.clone();
         plan.hubs
             .iter_mut()
@@ -326,7 +335,10 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
                     lanes.iter_mut().for_each(|at| *at = lane(*at));
                 }
             }
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => {
                 moved(hub);
                 moved(other);
             }
@@ -346,6 +358,7 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
             | Do::Backup { hub }
             | Do::Restore { hub, .. }
             | Do::CloneDisk { hub }
+            | Do::ChangePolicy { hub, .. }
             | Do::Wipe { hub } => moved(hub),
             Do::Edit { .. } | Do::Delete { .. } | Do::Place { .. } | Do::Sync { .. } | Do::Vanish { .. } => {}
         }

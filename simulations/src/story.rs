@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::plan::{Expect, Plan, Said};
+use crate::plan::{Expect, Plan};
 use crate::recording::{FaultKind, Happening, LaneId, LaneKind, Recording, What};
 use crate::run::Report;
 use crate::watch::MARKS;
@@ -131,15 +131,11 @@ fn lines(recording: &Recording) -> Vec<String> {
 /// An expectation in words.
 fn expected(expect: &Expect) -> String {
     match expect {
-        Expect::Field { thing, field, is } => {
-            let is = match is {
-                Said::Flag(flag) => flag.to_string(),
-                Said::Whole(number) => number.to_string(),
-                Said::Text(text) => format!("{text:?}"),
-            };
-            format!("{field} of {thing} is {is} everywhere")
-        }
+        Expect::Field { thing, field, is } => format!("{field} of {thing} is {is} everywhere"),
         Expect::Deleted { thing } => format!("{thing} is deleted everywhere"),
+        Expect::Versions { thing, count } => format!("every hub holds {count} versions of {thing}"),
+        Expect::Heads { thing, count: 1 } => format!("one version of {thing} follows all others"),
+        Expect::Heads { thing, count } => format!("{count} versions of {thing} stand beside each other"),
         Expect::Queued(0) => "nothing waits for a person".to_owned(),
         Expect::Queued(1) => "one conflict waits for a person".to_owned(),
         Expect::Queued(count) => format!("{count} conflicts wait for a person"),

@@ -3,11 +3,15 @@
 //!
 //! A subset, because faults that are always there hide each other (Groce et al., *Swarm Testing*, 2012).
 
+mod domain;
+
 use std::time::Duration;
 
 use crate::chance::Stream;
 use crate::plan::{ClientPlan, ClockPlan, Do, Event, HubPlan, Lane, Line, Plan, Said, Tuning};
 use inbetweenies_core::rng::Rng;
+
+pub use domain::{draw_another, fitting};
 
 /// One seed in so many is a home of fifty hubs.
 const CROWD_EVERY: u64 = 250;
@@ -72,10 +76,13 @@ pub fn plan(seed: u64) -> Plan {
         lines: Default::default(),
         walls,
         tuning: draw_tuning(&mut draw.part(), crowd, slower),
+        domain: domain::draw(seed),
         events: Vec::new(),
         heal_at: lasts,
         expect: Vec::new(),
     };
+    draw_retention(&mut Stream::Retention.of(seed), &mut plan.tuning, lasts);
+    let decisions = draw_decisions(&mut Stream::Decisions.of(seed), hubs, lasts);
     let mut rough = draw.part();
     for _ in 0..rough.below(3) {
         let (a, b) = (rough.below(hubs), rough.below(hubs));
@@ -86,6 +93,9 @@ pub fn plan(seed: u64) -> Plan {
     }
     let events = draw_events(&mut draw.part(), &plan, crowd, slower);
     plan.events = events;
+    domain::fit(seed, &plan.domain, &mut plan.events);
+    plan.events.extend(decisions);
+    plan.events.sort_by_key(|event| (event.at, event.number));
     plan
 }
 
@@ -218,6 +228,62 @@ fn draw_tuning(rng: &mut Rng, crowd: bool, slower: u32) -> Tuning {
         }
     }
     tuning
+}
+
+/// What an owner decides: in a third of the homes other rules, once or twice; in a third that a hub is lost, and mostly
+/// that it is back.
+fn draw_decisions(rng: &mut Rng, hubs: usize, lasts: Duration) -> Vec<Event> {
+    /// Beyond the numbers of all other events.
+    const NUMBERS_FROM: u64 = 10_000;
+    let lasts = lasts.as_millis() as u64;
+    let mut whats = Vec::new();
+    if one_in(rng, 3) {
+        for drawn in 1..=1 + rng.below(2) as u64 {
+            let hub = rng.below(hubs);
+            whats.push((rng.draw() % lasts, Do::ChangePolicy { hub, drawn }));
+        }
+    }
+    if one_in(rng, 3) {
+        let other = rng.below(hubs);
+        let another = |rng: &mut Rng| (other + 1 + rng.below(hubs - 1)) % hubs;
+        let hub = another(rng);
+        let at = rng.draw() % lasts;
+        whats.push((
+            at,
+            Do::Fence {
+                hub,
+                other,
+                fenced: true,
+            },
+        ));
+        if !one_in(rng, 4) {
+            let hub = another(rng);
+            let back = at + rng.draw() % (lasts - at);
+            whats.push((
+                back,
+                Do::Fence {
+                    hub,
+                    other,
+                    fenced: false,
+                },
+            ));
+        }
+    }
+    let event = |(number, (at, what))| Event {
+        number,
+        at: Duration::from_millis(at),
+        what,
+    };
+    (NUMBERS_FROM..).zip(whats).map(event).collect()
+}
+
+/// Half of the homes let replaced content go while the run lasts.
+fn draw_retention(rng: &mut Rng, tuning: &mut Tuning, lasts: Duration) {
+    if one_in(rng, 2) {
+        let lasts = lasts.as_millis() as u64;
+        tuning.content_min = Duration::from_millis(1 + rng.draw() % (lasts / 2).max(1));
+        tuning.horizon_interval = Duration::from_millis(500 + rng.draw() % (lasts / 4).max(1));
+    }
 }
 
 /// Which of `names` there are in this run.

@@ -70,12 +70,21 @@ fn otherwise(expect: &Expect, plan: &Plan) -> Expect {
                 Said::Flag(flag) => Said::Flag(!flag),
                 Said::Whole(number) => Said::Whole(number + 1),
                 Said::Text(text) => Said::Text(format!("{text}!")),
+                Said::List(list) => Said::List([&list[..], &[Said::Flag(true)]].concat()),
             },
         },
         Expect::Deleted { thing } => Expect::Field {
             thing: thing.clone(),
             field: "state".to_owned(),
             is: Said::Text("on".to_owned()),
+        },
+        Expect::Versions { thing, count } => Expect::Versions {
+            thing: thing.clone(),
+            count: count + 1,
+        },
+        Expect::Heads { thing, count } => Expect::Heads {
+            thing: thing.clone(),
+            count: count + 1,
         },
         Expect::Queued(queued) => Expect::Queued(queued + 1),
         Expect::Records(records) => Expect::Records(records + 1),
@@ -115,7 +124,7 @@ fn the_reference_names_every_verb_and_mark_and_its_examples_read() {
             verbs.extend(plan.events.iter().map(|event| event.what.name()));
         }
     }
-    assert_eq!((examples, verbs.len()), (2, 27));
+    assert_eq!((examples, verbs.len()), (2, 30));
     for (mark, _) in MARKS {
         assert!(
             text.contains(&format!("`{mark}`")),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use inbetweenies_simulations::{run, scenario, shrink, story, swarm, zoo};
 
 /// These show in nearly every run; the others need faults that most runs do not have.
-const PLAIN: [Bug; 16] = [
+const PLAIN: [Bug; 22] = [
     Bug::AckBeforeSync,
     Bug::GossipBeforeSync,
     Bug::ClockBeforeSync,
@@ -27,6 +27,12 @@ const PLAIN: [Bug; 16] = [
     Bug::HalfSetLogged,
     Bug::LoserUnacked,
     Bug::EditHidden,
+    Bug::PastIndexStale,
+    Bug::PolicyOfNow,
+    Bug::RuleOfHeads,
+    Bug::RuleByTime,
+    Bug::UnionForgetsRemoval,
+    Bug::WhyWithoutRules,
 ];
 
 fn jobs() -> usize {

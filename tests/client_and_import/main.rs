@@ -1,14 +1,14 @@
 //! The commands that people give, against hubs that run: what is imported, edited on a device, walked from hub to hub,
 //! and kept when no hub is there.
 
+#[allow(dead_code, reason = "these tests ask and decide, and no more")]
+#[path = "../support/http.rs"]
+mod http;
 #[path = "../support/mod.rs"]
 mod support;
 
-#[allow(dead_code, reason = "these tests use a part of it")]
-#[path = "../support/http.rs"]
-mod http;
-
 mod client;
+mod decided;
 mod import;
 mod mesh;
 mod past;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use inbetweenies_client::wire::Reply;
 use inbetweenies_core::limits::Limits;
+use inbetweenies_simulations::domain::Domain;
 use inbetweenies_simulations::world;
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -52,7 +53,7 @@ impl Real {
     fn found() -> Real {
         let folder = tempfile::tempdir().expect("a folder");
         let domain = folder.path().join("simulated.toml");
-        let text = toml::to_string(&world::manifest()).expect("the simulator's domain as a file");
+        let text = toml::to_string(&Domain::default().manifest()).expect("the simulator's domain as a file");
         fs::write(&domain, text).expect("a file");
         let relays = HUBS.map(|_| Relay::new());
         let mainland = Relay::new();

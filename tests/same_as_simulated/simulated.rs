@@ -7,6 +7,7 @@ use std::time::Duration;
 use inbetweenies_client::wire::Reply;
 use inbetweenies_core::conflict::read;
 use inbetweenies_core::store::{StoreError, read_meta};
+use inbetweenies_simulations::domain::Domain;
 use inbetweenies_simulations::plan::{ClockPlan, Do, Event, HubPlan, Lane, Line, Plan, Tuning};
 use inbetweenies_simulations::watch::Watch;
 use inbetweenies_simulations::world::World;
@@ -119,6 +120,7 @@ fn plan(steps: &[Step], times: &[Duration], seed: u64) -> Plan {
             dial_backoff_max: Duration::from_millis(200),
             ..Tuning::default()
         },
+        domain: Domain::default(),
         events: steps.iter().enumerate().filter_map(event).collect(),
         heal_at: Duration::MAX,
         expect: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use inbetweenies_core::entry::{Sealed, Stamp};
 use inbetweenies_core::id::{Dot, ReplicaId};
-use inbetweenies_core::machine::Horizon;
+use inbetweenies_core::machine::{Horizon, below};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::view::Node;
 
@@ -37,7 +37,7 @@ impl Held {
     }
 
     /// As the views take it: the edges are the union over its entries.
-    pub fn node(&self, horizon: &Horizon) -> Node {
+    pub fn node(&self, horizons: &[Horizon]) -> Node {
         let own = Stamp {
             digest: self.sealed.digest,
             order_time: self.order_time(),
@@ -55,11 +55,7 @@ impl Held {
             order_time: own.order_time,
             edges: edges.into_iter().collect(),
             late: late.into_iter().collect(),
-            below: self.stamps.keys().any(|dot| {
-                horizon
-                    .get(&dot.replica)
-                    .is_some_and(|last| dot.sequence <= *last)
-            }),
+            below: below(horizons, self.stamps.keys()),
             forgotten: self.sealed.forgotten,
         }
     }

@@ -3,8 +3,8 @@
 use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Dot, Id};
-use inbetweenies_core::time::{Micros, Suspect};
-use inbetweenies_core::view::{Branch, Policy, Tree, tree};
+use inbetweenies_core::time::Micros;
+use inbetweenies_core::view::{Branch, Policy, Tree, suspect_time, tree};
 
 use crate::replica::Replica;
 
@@ -19,10 +19,8 @@ pub struct VersionLine {
     pub children: Vec<String>,
     /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`, as hubs say.
     pub state: &'static str,
-    /// When its version claims that it was written; None if it claims nothing that reads as a time.
-    pub edit_time: Option<Micros>,
-    /// Where that claim cannot be right, in which way.
-    pub suspect: Option<Suspect>,
+    /// `future` or `past`, where the time that the version claims cannot be right.
+    pub suspect_time: Option<&'static str>,
     /// Where it was accepted; empty while it is pending.
     pub accepted: Vec<Stamped>,
     /// Whether it waits for a hub.
@@ -61,14 +59,12 @@ impl Replica {
         let named = |digests: &[Digest]| digests.iter().filter_map(|d| names.get(d).cloned()).collect();
         let line = |branch: &Branch| {
             let digest = branch.node.sealed.digest;
-            let (edit_time, suspect) = branch.claim();
             VersionLine {
                 sealed: branch.node.sealed.clone(),
                 parents: named(&branch.parents),
                 children: named(&branch.children),
                 state: branch.state.name(),
-                edit_time,
-                suspect,
+                suspect_time: suspect_time(policy, &branch.node),
                 accepted: self.accepted(id, &digest),
                 pending: self.is_pending(&digest),
             }

@@ -30,7 +30,7 @@ pub struct Replica {
     pending: BTreeMap<u64, PendingSet>,
     refused: BTreeMap<u64, (PendingSet, Vec<RefusedRow>)>,
     clock: Clock,
-    horizon: Horizon,
+    horizons: Vec<Horizon>,
 }
 
 /// A change set of this device.
@@ -77,7 +77,7 @@ impl Replica {
             pending: BTreeMap::new(),
             refused: BTreeMap::new(),
             clock: Clock::new(),
-            horizon: Horizon::new(),
+            horizons: Vec::new(),
         })
     }
 
@@ -200,14 +200,23 @@ impl Replica {
         if let Some(clock) = &synced.clock {
             self.clock = clock_of(clock);
         }
-        if horizons && let Ok(id) = Id::new(HORIZON) {
-            self.horizon = horizon(&self.graph(&id));
+        if (horizons || synced.clock.is_some())
+            && let Ok(id) = Id::new(HORIZON)
+        {
+            // One that has come before all that lies below it waits: what is replaced there cannot be told yet.
+            let reached = |horizon: &Horizon| {
+                horizon
+                    .iter()
+                    .all(|(replica, last)| self.clock.sequence(replica) >= *last)
+            };
+            let horizons = self.versions(&id).filter_map(|held| horizon(&held.sealed.record));
+            self.horizons = horizons.filter(reached).collect();
         }
     }
 
-    /// How far content counts as forgotten, as far as this device has heard.
-    pub fn horizon(&self) -> &Horizon {
-        &self.horizon
+    /// The horizons below which replaced content counts as forgotten, as far as this device has heard and read.
+    pub fn horizons(&self) -> &[Horizon] {
+        &self.horizons
     }
 
     fn hold(&mut self, sealed: &Arc<Sealed>) -> &mut Held {

@@ -71,7 +71,7 @@ impl Replica {
         Graph::build(
             self.versions(id)
                 .filter(shown)
-                .map(|held| held.node(self.horizon())),
+                .map(|held| held.node(self.horizons())),
         )
     }
 

@@ -100,37 +100,6 @@ pub fn edit_time(version: &str) -> Option<Micros> {
     Some(Micros(micros).min(MICROS_MAX))
 }
 
-/// How an edit time that a version claims can be wrong, as far as its order time shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Suspect {
-    /// It lay ahead of the clocks of all who accepted it: it counts as earlier.
-    Future,
-    /// It lay before that of what the edit was made on: it counts as later.
-    Past,
-}
-
-impl Suspect {
-    /// Its name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Suspect::Future => "future",
-            Suspect::Past => "past",
-        }
-    }
-
-    /// What an edit time and the order time given for it come to; None if they are no more than ε apart. An edit that was
-    /// accepted long after it was written keeps its time, and is fine.
-    pub fn of(edit: Micros, order: Micros) -> Option<Suspect> {
-        if edit > order.plus(EPSILON) {
-            Some(Suspect::Future)
-        } else if edit.plus(EPSILON) < order {
-            Some(Suspect::Past)
-        } else {
-            None
-        }
-    }
-}
-
 /// An instant as people and programs write it: ISO-8601 with an offset, without one (UTC), or a date alone (its first
 /// instant in UTC). A blank in the place of a `+`, as a query string that was not escaped has it, counts as one.
 pub fn instant(text: &str) -> Option<Micros> {
@@ -180,29 +149,6 @@ mod tests {
             Micros(1_781_516_462_581_234).to_string(),
             "2026-06-15T09:41:02.581234+00:00"
         );
-    }
-
-    #[test]
-    fn a_claim_is_suspect_that_lies_further_from_its_order_time_than_epsilon() {
-        let noon = Micros(1_781_516_462_000_000);
-        let suspect = |edit: Micros, clock, parent| Suspect::of(edit, order_time(Some(edit), clock, parent));
-        let hour = Duration::from_secs(3_600);
-        assert_eq!(suspect(noon.plus(hour), noon, None), Some(Suspect::Future));
-        assert_eq!(
-            suspect(noon.plus(EPSILON * 2), noon, None),
-            None,
-            "it was cut by no more than ε"
-        );
-        assert_eq!(
-            suspect(noon, noon.plus(hour), None),
-            None,
-            "long on its way, and right"
-        );
-        assert_eq!(
-            suspect(noon, noon.plus(hour), Some(noon.plus(hour))),
-            Some(Suspect::Past)
-        );
-        assert_eq!(suspect(noon, noon.plus(hour), Some(noon.plus(EPSILON / 2))), None);
     }
 
     #[test]

@@ -82,6 +82,20 @@ pub enum Bug {
     HorizonUnasked,
     /// A client that is told of one landed set forgets the others that it pushed.
     AckForgetsRest,
+    /// The heads at each instant are not worked out anew when a record comes between others.
+    PastIndexStale,
+    /// Lists of an instant leave out what stood there by an edit that came later.
+    LateEditHidden,
+    /// What was shown at an instant is worked out under the policy of today.
+    PolicyOfNow,
+    /// A declared rule decides between heads, also those that wrote nothing.
+    RuleOfHeads,
+    /// A declared largest or smallest value gives way to the newest.
+    RuleByTime,
+    /// An element that was taken away comes back in a union.
+    UnionForgetsRemoval,
+    /// Whoever asks why is told a decision without the declared rules.
+    WhyWithoutRules,
 }
 
 impl Bug {
@@ -125,6 +139,13 @@ impl Bug {
         Bug::EditHidden,
         Bug::HorizonUnasked,
         Bug::AckForgetsRest,
+        Bug::PastIndexStale,
+        Bug::LateEditHidden,
+        Bug::PolicyOfNow,
+        Bug::RuleOfHeads,
+        Bug::RuleByTime,
+        Bug::UnionForgetsRemoval,
+        Bug::WhyWithoutRules,
     ];
 
     /// Its name in reports and on the command line.
@@ -168,6 +189,13 @@ impl Bug {
             Bug::EditHidden => "edit-hidden",
             Bug::HorizonUnasked => "horizon-unasked",
             Bug::AckForgetsRest => "ack-forgets-rest",
+            Bug::PastIndexStale => "past-index-stale",
+            Bug::LateEditHidden => "late-edit-hidden",
+            Bug::PolicyOfNow => "policy-of-now",
+            Bug::RuleOfHeads => "rule-of-heads",
+            Bug::RuleByTime => "rule-by-time",
+            Bug::UnionForgetsRemoval => "union-forgets-removal",
+            Bug::WhyWithoutRules => "why-without-rules",
         }
     }
 
@@ -226,6 +254,17 @@ impl Bug {
             Bug::AckForgetsRest => {
                 "a client that is told of one landed set forgets the others that it pushed"
             }
+            Bug::PastIndexStale => {
+                "the heads at each instant are not worked out anew when a record comes between others"
+            }
+            Bug::LateEditHidden => {
+                "lists of an instant leave out what stood there by an edit that came later"
+            }
+            Bug::PolicyOfNow => "what was shown at an instant is worked out under the policy of today",
+            Bug::RuleOfHeads => "a declared rule decides between heads, also those that wrote nothing",
+            Bug::RuleByTime => "a declared largest or smallest value gives way to the newest",
+            Bug::UnionForgetsRemoval => "an element that was taken away comes back in a union",
+            Bug::WhyWithoutRules => "whoever asks why is told a decision without the declared rules",
         }
     }
 

@@ -147,7 +147,7 @@ fn histories(most: usize) -> impl Draw<Value = Vec<Node>> {
                 order_time: Micros(newest.max(drawn.time)),
                 edges,
                 late: Vec::new(),
-                below: false,
+                below: Vec::new(),
                 forgotten: false,
             });
         }
@@ -167,7 +167,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
         }
         for at in 0..k {
             heap(k - 1, order, out);
-            order.swap(if k % 2 == 0 { at } else { 0 }, k - 1);
+            order.swap(if k.is_multiple_of(2) { at } else { 0 }, k - 1);
         }
     }
     let mut out = Vec::new();
@@ -235,7 +235,7 @@ proptest! {
                 order_time: Micros(newest + time),
                 edges,
                 late: Vec::new(),
-                below: false,
+                below: Vec::new(),
                 forgotten: false,
             }
         };
@@ -329,7 +329,7 @@ proptest! {
             order_time: Micros(1_000),
             edges,
             late: Vec::new(),
-            below: false,
+            below: Vec::new(),
             forgotten: false,
         };
         let mut nodes = nodes;
@@ -347,7 +347,7 @@ proptest! {
         let cut = cut.index(nodes.len() + 1);
         // What arrived first lies below, as entries do.
         let lowered = |dropped: bool| {
-            let nodes = nodes.iter().enumerate().map(|(at, node)| Node { below: at < cut, ..node.clone() });
+            let nodes = nodes.iter().enumerate().map(|(at, node)| Node { below: if at < cut { vec![0] } else { Vec::new() }, ..node.clone() });
             let graph = Graph::build(nodes);
             if !dropped {
                 return graph;

@@ -68,12 +68,12 @@ fn replaced_content_goes_everywhere_and_nothing_that_readers_see_changes() {
     world.run(SOON);
     let before = [0, 1, 2].map(|at| world.shown(at, "lamp"));
     world.run(KEEP * 3);
-    for at in 0..3 {
+    for (at, before) in before.iter().enumerate() {
         assert_eq!(forgotten(&world, at, "lamp"), 4, "hub {at}");
         assert_eq!(forgotten(&world, at, "once"), 0, "hub {at}");
         assert_eq!(
             world.shown(at, "lamp").map(|s| s.heads),
-            before[at].clone().map(|s| s.heads)
+            before.clone().map(|s| s.heads)
         );
         assert_eq!(watts(&world, at, "lamp"), Some(4));
         let store = world.hub(at).store.snapshot();

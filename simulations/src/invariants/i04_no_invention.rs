@@ -1,9 +1,9 @@
 //! I4: hubs hold only what somebody wrote, and write nothing but who they are and the home's rules.
 
-use inbetweenies_core::hash::Digest;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::store::{Family, RecordRow, decode_row};
 
+use super::rows::digest;
 use super::{Invariant, Violation, at};
 use crate::watch::{Oracle, Seen, is_hubs_own};
 use crate::world::World;
@@ -24,14 +24,14 @@ impl Invariant for NoInvention {
         let Seen::Committed { hub, commit } = seen else {
             return Ok(());
         };
-        for (family, _, value) in &commit.writes {
+        for (family, key, value) in &commit.writes {
             let (Family::Records, Some(value)) = (family, value) else {
                 continue;
             };
             let Ok(row) = decode_row::<RecordRow>(Family::Records, value) else {
                 continue;
             };
-            if oracle.issued(&Digest::of(&row.record)).is_some() {
+            if digest(key, &row).is_some_and(|digest| oracle.issued(&digest).is_some()) {
                 continue;
             }
             let Ok(record) = Record::from_stored(&row.record) else {

@@ -43,7 +43,11 @@ impl Invariant for AckDurable {
             } => {
                 let disk = world.hubs[*hub].disk.image().snapshot();
                 for bundle in bundles {
-                    for bytes in &bundle.records {
+                    let whole = |at: &usize| !bundle.forgotten.contains(at);
+                    let whole = (0..bundle.records.len())
+                        .filter(whole)
+                        .map(|at| &bundle.records[at]);
+                    for bytes in whole {
                         let Ok(record) = inbetweenies_core::record::Record::from_stored(bytes) else {
                             continue;
                         };

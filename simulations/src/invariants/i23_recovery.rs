@@ -71,7 +71,7 @@ fn own(disk: &Disk) -> (Vec<inbetweenies_core::hash::Digest>, u64) {
 /// Opens the store and makes its first commit durable, and no more.
 fn recover(world: &World, hub: usize, disk: &mut Disk, seed: u64) -> Option<()> {
     let of = &world.hubs[hub];
-    let settings = storage_settings(&of.name, of.address, of.founds, &world.plan.tuning, [seed, seed]);
+    let settings = storage_settings(&of.name, of.address, of.founds, &world.plan, [seed, seed]);
     let marks = disk.image().marks.clone();
     let reader = disk.reader();
     let mut storage = Storage::open(settings, &reader, &marks).ok()?;

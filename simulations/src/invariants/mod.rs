@@ -13,8 +13,11 @@ mod i05_one_dot_one_entry;
 mod i06_causes_first;
 mod i07_heads;
 mod i08_no_silent_conflict;
+mod i08_why;
 mod i09_merge;
+mod i09_past;
 mod i09_view_pure;
+mod i10_forgotten;
 mod i10_stays_deleted;
 mod i12_clock_truthful;
 mod i13_ack_durable;
@@ -26,6 +29,7 @@ mod i19_bounds;
 mod i23_recovery;
 mod i24_quiet;
 mod i25_members;
+mod model;
 mod p04_whole_sets;
 mod rows;
 
@@ -85,8 +89,11 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i06_causes_first::CausesFirst),
         Box::new(i07_heads::Heads),
         Box::new(i08_no_silent_conflict::NoSilentConflict),
+        Box::new(i08_why::Reasons),
         Box::new(i09_merge::Merge),
+        Box::new(i09_past::Past),
         Box::new(i09_view_pure::ViewPure),
+        Box::new(i10_forgotten::Forgotten::default()),
         Box::new(i10_stays_deleted::StaysDeleted),
         Box::new(i12_clock_truthful::ClockTruthful),
         Box::new(i13_ack_durable::AckDurable),

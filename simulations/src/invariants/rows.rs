@@ -47,16 +47,25 @@ pub struct Held {
 
 /// All records of a disk, with their dots in order.
 pub fn records(store: &dyn Snapshot) -> Vec<Held> {
-    let rows = rows::<RecordRow>(store, Family::Records).into_values();
-    rows.filter_map(|mut row| {
+    let rows = rows::<RecordRow>(store, Family::Records).into_iter();
+    rows.filter_map(|(key, mut row)| {
         row.dots.sort();
         Some(Held {
             record: Record::from_stored(&row.record).ok()?,
-            digest: Digest::of(&row.record),
+            digest: digest(&key, &row)?,
             row,
         })
     })
     .collect()
+}
+
+/// The name of a record: worked out of its bytes, unless they are what is left of it.
+pub fn digest(key: &[u8], row: &RecordRow) -> Option<Digest> {
+    if row.forgotten {
+        let tail = key.get(key.len().checked_sub(32)?..)?;
+        return tail.try_into().ok().map(Digest);
+    }
+    Some(Digest::of(&row.record))
 }
 
 /// All records of a disk, by id.

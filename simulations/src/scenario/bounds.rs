@@ -23,6 +23,10 @@ pub const NAME_BYTES_MAX: usize = 60;
 pub const TEXT_BYTES_MAX: usize = 4_000;
 /// Things of one edit, and fields.
 pub const EDIT_MAX: usize = 100;
+/// Elements of a list.
+pub const LIST_MAX: usize = 100;
+/// Rules for fields.
+pub const RULES_MAX: usize = 200;
 /// How long a scenario runs.
 pub const RUNS_FOR: RangeInclusive<Duration> = Duration::from_secs(1)..=years(10);
 /// How long anything lasts, or when it is.

@@ -157,6 +157,15 @@ fn happening<'a>(cast: &Cast<'a, '_>, verb: &'a str, fields: &mut Fields<'a>) ->
             let lasts = lasts(fields)?;
             Do::Clog { hub, other, lasts }
         }
+        "fence" | "unfence" => {
+            let (hub, other) = two()?;
+            let fenced = verb == "fence";
+            Do::Fence { hub, other, fenced }
+        }
+        "change-policy" => Do::ChangePolicy {
+            hub: hub()?,
+            drawn: fields.need("drawn", "1")?.whole(bounds::NUMBERS)?,
+        },
         "crash-after" => Do::CrashAfter {
             hub: hub()?,
             effects: fields.need("effects", "20")?.whole(bounds::EFFECTS)? as u32,
@@ -226,7 +235,11 @@ fn said(item: Item<'_>) -> Read<Vec<(String, Said)>> {
 
 /// One expectation.
 pub fn expect<'a>(source: &'a Source<'a>, item: Item<'a>) -> Read<Expect> {
-    const KNOWN: [&str; 7] = ["thing", "field", "is", "deleted", "queued", "records", "met"];
+    const KNOWN: [&str; 9] = [
+        "thing", "field", "is", "deleted", "versions", "heads", "queued", "records", "met",
+    ];
+    const OF_A_THING: [&str; 5] = ["field", "is", "deleted", "versions", "heads"];
+    const COUNT: std::ops::RangeInclusive<u64> = 0..=1_000_000_000;
     const KINDS: [&str; 4] = ["thing", "queued", "records", "met"];
     let all = item.entries("an expectation")?;
     let kinds: Vec<Item<'a>> = all
@@ -245,15 +258,15 @@ pub fn expect<'a>(source: &'a Source<'a>, item: Item<'a>) -> Read<Expect> {
             );
         }
     };
-    let (field, is, deleted) = (fields.take("field"), fields.take("is"), fields.take("deleted"));
+    let said = OF_A_THING.map(|key| fields.take(key));
     if kind.key != "thing"
-        && let Some(other) = [field, is, deleted].into_iter().flatten().next()
+        && let Some(other) = said.into_iter().flatten().next()
     {
         return source.error(other.key_at, format!("{:?} is said of a \"thing\"", other.key));
     }
     Ok(match kind.key {
-        "queued" => Expect::Queued(kind.whole(0..=1_000_000_000)? as usize),
-        "records" => Expect::Records(kind.whole(0..=1_000_000_000)? as usize),
+        "queued" => Expect::Queued(kind.whole(COUNT)? as usize),
+        "records" => Expect::Records(kind.whole(COUNT)? as usize),
         "met" => {
             let name = kind.name()?;
             let marks = MARKS.iter().map(|(mark, _)| *mark);
@@ -262,16 +275,27 @@ pub fn expect<'a>(source: &'a Source<'a>, item: Item<'a>) -> Read<Expect> {
             }
             Expect::Met(name.to_owned())
         }
-        _ => match (field, is, deleted) {
-            (Some(field), Some(is), None) => Expect::Field {
+        _ => match said {
+            [Some(field), Some(is), None, None, None] => Expect::Field {
                 thing: kind.thing()?,
                 field: field.name()?.to_owned(),
                 is: is.said()?,
             },
-            (None, None, Some(deleted)) if deleted.flag()? => Expect::Deleted { thing: kind.thing()? },
+            [None, None, Some(deleted), None, None] if deleted.flag()? => {
+                Expect::Deleted { thing: kind.thing()? }
+            }
+            [None, None, None, Some(count), None] => Expect::Versions {
+                thing: kind.thing()?,
+                count: count.whole(COUNT)? as usize,
+            },
+            [None, None, None, None, Some(count)] => Expect::Heads {
+                thing: kind.thing()?,
+                count: count.whole(COUNT)? as usize,
+            },
             _ => {
                 return item.error(
-                    "of a thing it is expected either field = \"brightness\" and is = 80, or deleted = true",
+                    "of a thing it is expected either field = \"brightness\" and is = 80, or deleted = true, or versions = 7, \
+                     or heads = 1",
                 );
             }
         },

@@ -5,6 +5,7 @@
 //! their line and column. What is written reads as the same plan.
 
 mod bounds;
+mod domain;
 mod events;
 mod length;
 mod parts;

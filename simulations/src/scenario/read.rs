@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
+use super::domain::domain;
 use super::events::{Cast, event, expect};
 use super::parts::{CLIENT, HUB, LINE, Names, client, hub, line, tuning};
 use super::table::{Fields, Item, Read, Source, items};
 use super::{ScenarioError, bounds};
 use crate::plan::{Do, Event, Lane, Line, Plan, Tuning};
 
-const KNOWN: [&str; 12] = [
-    "name", "about", "seed", "runs_for", "tuning", "lines", "hub", "client", "line", "wall", "event",
-    "expect",
+const KNOWN: [&str; 14] = [
+    "name", "about", "seed", "runs_for", "tuning", "domain", "rule", "lines", "hub", "client", "line",
+    "wall", "event", "expect",
 ];
 
 /// Reads a scenario; `path` is how errors name the file. Complete or, with an error, not at all.
@@ -38,7 +39,7 @@ pub fn read(text: &str, path: &str) -> Result<Plan, ScenarioError> {
     }
 }
 
-fn tables<'a>(fields: &mut Fields<'a>, key: &str, most: usize) -> Read<Vec<Item<'a>>> {
+pub(super) fn tables<'a>(fields: &mut Fields<'a>, key: &str, most: usize) -> Read<Vec<Item<'a>>> {
     fields.or(key, Vec::new(), |item| item.tables(most))
 }
 
@@ -51,6 +52,7 @@ fn plan<'a>(source: &'a Source<'a>, table: &'a DeTable<'a>) -> Read<Plan> {
     let seed = fields.or("seed", 1, |item| item.whole(0..=u64::MAX))?;
     let heal_at = fields.need("runs_for", "\"10m\"")?.time(bounds::RUNS_FOR)?;
     let tuning = fields.or("tuning", Tuning::default(), tuning)?;
+    let domain = domain(&mut fields)?;
     let usual = fields.or("lines", Line::default(), |item| {
         line(&mut item.fields("[lines]", &LINE)?, Line::default())
     })?;
@@ -99,6 +101,7 @@ fn plan<'a>(source: &'a Source<'a>, table: &'a DeTable<'a>) -> Read<Plan> {
         lines,
         walls,
         tuning,
+        domain,
         events,
         heal_at,
         expect,

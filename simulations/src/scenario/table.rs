@@ -350,7 +350,35 @@ impl<'a> Item<'a> {
             DeValue::Boolean(flag) => Ok(Said::Flag(*flag)),
             DeValue::Integer(_) => Ok(Said::Whole(self.signed(i64::MIN..=i64::MAX)?)),
             DeValue::String(_) => Ok(Said::Text(self.text(bounds::TEXT_BYTES_MAX)?.to_owned())),
-            _ => self.wrong("true or false, a whole number or a text"),
+            DeValue::Array(_) => self
+                .list()?
+                .into_iter()
+                .map(Item::element)
+                .collect::<Read<_>>()
+                .map(Said::List),
+            _ => self.wrong("true or false, a whole number, a text or a list of such"),
+        }
+    }
+
+    fn element(self) -> Read<Said> {
+        match self.value.get_ref() {
+            DeValue::Array(_) => self.wrong("a list without lists in it"),
+            _ => self.said(),
+        }
+    }
+
+    /// What stands in a list.
+    pub fn list(&self) -> Read<Vec<Item<'a>>> {
+        match self.value.get_ref() {
+            DeValue::Array(values) if values.len() <= bounds::LIST_MAX => {
+                Ok(values.iter().map(|value| Item { value, ..*self }).collect())
+            }
+            DeValue::Array(_) => self.error(format!(
+                "{:?} has {} elements at most",
+                self.key,
+                bounds::LIST_MAX
+            )),
+            _ => self.wrong("a list"),
         }
     }
 

@@ -60,6 +60,14 @@ fn odd_texts_and_bounds_survive() {
         Expect::Deleted {
             thing: "note-1".to_owned(),
         },
+        Expect::Versions {
+            thing: "lamp".to_owned(),
+            count: 101,
+        },
+        Expect::Heads {
+            thing: "lamp".to_owned(),
+            count: 0,
+        },
         Expect::Queued(0),
         Expect::Records(12),
         Expect::Met("fork-found".to_owned()),
@@ -85,7 +93,7 @@ fn every_verb_reads() {
         let object = match verb.name {
             "edit" => "[\"lamp\", \"fan\"]",
             "delete" | "place" => "\"lamp\"",
-            "push-twice" | "rough" | "clog" => "[\"kitchen\", \"garage\"]",
+            "push-twice" | "rough" | "clog" | "fence" | "unfence" => "[\"kitchen\", \"garage\"]",
             "go" | "sync" | "vanish" => "\"anna\"",
             "cut" => "[\"garage\", \"anna\"]",
             _ => "\"garage\"",
@@ -102,6 +110,7 @@ fn every_verb_reads() {
             (_, "line") => "line = { latency = \"1s..2s\", loss = 1000, bandwidth = \"2KiB\" }\n",
             (_, "effects") => "effects = 7\n",
             (_, "power") => "power = true\n",
+            (_, "drawn") => "drawn = 3\n",
             (_, "with_marks") => "with_marks = true\n",
             (verb, other) => panic!("{verb} {other}"),
         });
@@ -134,7 +143,27 @@ fn events_are_put_in_the_order_of_their_time() {
 }
 
 /// Each is put behind the home above, which has eleven lines.
-const BAD: [(&str, &str); 46] = [
+const BAD: [(&str, &str); 51] = [
+    (
+        "[domain]\ndevice = \"costum\"",
+        "13:10: the strategy \"costum\" is not known; did you mean \"custom\"?",
+    ),
+    (
+        "[[rule]]\nof = \"room\"\nfield = \"name\"\nrule = \"max\"",
+        "13:6: rules are for types that are \"custom\": say so of \"room\" in [domain]",
+    ),
+    (
+        "[domain]\nroom = \"custom\"\n[[rule]]\nof = \"room\"\nfield = \"name\"\nrule = \"prefer\"",
+        "17:8: \"prefer\" needs values: write values = [\"on\", \"off\"], best first",
+    ),
+    (
+        "[domain]\nroom = \"custom\"\n[[rule]]\nof = \"room\"\nfield = \"name\"\nrule = \"unoin\"",
+        "17:8: the rule \"unoin\" is not known; did you mean \"union\"?",
+    ),
+    (
+        "[[event]]\nat = \"5m\"\nedit = \"lamp\"\nby = \"anna\"\nset = { tags = [[1]] }",
+        "16:17: \"tags\" is a list without lists in it, not a list",
+    ),
     (
         "[[hub]]\nnmae = \"attic\"",
         "13:1: in a hub, the key \"nmae\" is not known; did you mean \"name\"?",
@@ -243,7 +272,7 @@ const BAD: [(&str, &str); 46] = [
         "[[event]]\nat = \"5s\"",
         "12:1: an event needs a verb, one of: edit, delete, place, push, push-twice, go, sync, vanish, cut, rough, \
          clog, kill, power-cut, crash-after, stop, freeze, clock-jump, clock-reset, disk-full, disk-stall, \
-         disk-error, disk-lies, bit-flip, backup, restore, clone-disk, wipe",
+         disk-error, disk-lies, bit-flip, backup, restore, clone-disk, fence, unfence, change-policy, wipe",
     ),
     (
         "[[event]]\nat = \"5s\"\npower_cut = \"attic\"\nlasts = \"2s\"",
@@ -275,7 +304,7 @@ const BAD: [(&str, &str); 46] = [
     ),
     (
         "[[event]]\nat = \"5s\"\nedit = \"lamp\"\nby = \"anna\"\nset = { brightness = 0.5 }",
-        "16:22: \"brightness\" is true or false, a whole number or a text, not the number 0.5",
+        "16:22: \"brightness\" is true or false, a whole number, a text or a list of such, not the number 0.5",
     ),
     (
         "[[event]]\nat = \"5s\"\ncut = [\"attic\"]\nfrom = [\"attic\", \"anna\"]\nlasts = \"2s\"",
@@ -291,7 +320,7 @@ const BAD: [(&str, &str); 46] = [
     ),
     (
         "[[expect]]\nthing = \"lamp\"\nfield = \"brightness\"",
-        "12:1: of a thing it is expected either field = \"brightness\" and is = 80, or deleted = true",
+        "12:1: of a thing it is expected either field = \"brightness\" and is = 80, or deleted = true, or versions = 7, or heads = 1",
     ),
     (
         "[[expect]]\nqueued = -1",

@@ -13,7 +13,7 @@ const fn verb(name: &'static str, with: &'static [&'static str]) -> Verb {
 }
 
 /// All of them, in the order of `Do`.
-pub const VERBS: [Verb; 27] = [
+pub const VERBS: [Verb; 30] = [
     verb("edit", &["by", "set"]),
     verb("delete", &["by"]),
     verb("place", &["by", "in"]),
@@ -40,6 +40,9 @@ pub const VERBS: [Verb; 27] = [
     verb("backup", &[]),
     verb("restore", &["with_marks"]),
     verb("clone-disk", &[]),
+    verb("fence", &[]),
+    verb("unfence", &[]),
+    verb("change-policy", &["drawn"]),
     verb("wipe", &[]),
 ];
 

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use inbetweenies_core::domain::{Decision, Rule};
+
 use super::length;
 use super::parts::{NOWHERE, SYNC_EVERY, Setting, settings};
+use crate::domain::{Domain, TYPES};
 use crate::plan::{ClockPlan, Do, Event, Expect, Lane, Line, Plan, Said, Tuning};
 
 /// Writes a plan whose names are unique and whose events are in the order of their time: reading gives it back.
@@ -41,11 +44,15 @@ fn lasting(of: Duration) -> String {
     quoted(&length::write(of))
 }
 
-fn said(said: &Said) -> String {
-    match said {
+fn said(what: &Said) -> String {
+    match what {
         Said::Flag(flag) => flag.to_string(),
         Said::Whole(number) => number.to_string(),
         Said::Text(text) => quoted(text),
+        Said::List(elements) => {
+            let elements: Vec<String> = elements.iter().map(said).collect();
+            format!("[{}]", elements.join(", "))
+        }
     }
 }
 
@@ -130,6 +137,7 @@ impl Writer<'_> {
         self.put("seed", plan.seed);
         self.put("runs_for", lasting(plan.heal_at));
         self.tuning();
+        self.domain();
         let usual = line_parts(&plan.line, &Line::default());
         if !usual.is_empty() {
             self.head("[lines]");
@@ -178,6 +186,40 @@ impl Writer<'_> {
                     self.put(name, lasting(*time))
                 }
                 _ => {}
+            }
+        }
+    }
+
+    fn domain(&mut self) {
+        let (plan, usual) = (self.plan, Domain::default());
+        let other: Vec<(&str, &Decision)> = TYPES
+            .into_iter()
+            .filter_map(|name| Some((name, plan.domain.of(name)?)))
+            .filter(|(name, decision)| {
+                usual
+                    .of(name)
+                    .is_none_or(|usual| usual.strategy != decision.strategy)
+            })
+            .collect();
+        if !other.is_empty() {
+            self.head("[domain]");
+        }
+        for (name, decision) in other {
+            self.put(name, quoted(decision.strategy.name()));
+        }
+        for name in TYPES {
+            for (field, rule) in plan.domain.of(name).iter().flat_map(|of| &of.rules) {
+                self.head("[[rule]]");
+                self.put("of", quoted(name));
+                self.put(
+                    "field",
+                    one_or_list(&field.iter().map(String::as_str).collect::<Vec<_>>()),
+                );
+                self.put("rule", quoted(rule.name()));
+                if let Rule::Prefer(values) = rule {
+                    let values: Vec<Said> = values.iter().filter_map(Said::of).collect();
+                    self.put("values", said(&Said::List(values)));
+                }
             }
         }
     }
@@ -249,6 +291,7 @@ impl Writer<'_> {
                 }
             }
             Do::ClockJump { by_us, .. } => self.put("by", quoted(&length::write_signed(*by_us))),
+            Do::ChangePolicy { drawn, .. } => self.put("drawn", drawn),
             Do::Restore { with_marks: true, .. } => self.put("with_marks", true),
             _ => {}
         }
@@ -263,9 +306,10 @@ impl Writer<'_> {
             Do::Edit { things, .. } => one_or_list(&things.iter().map(String::as_str).collect::<Vec<_>>()),
             Do::Delete { thing, .. } | Do::Place { thing, .. } => quoted(thing),
             Do::Cut { from, .. } => self.lanes(from),
-            Do::PushTwice { hub, other } | Do::Rough { hub, other, .. } | Do::Clog { hub, other, .. } => {
-                self.two(*hub, *other)
-            }
+            Do::PushTwice { hub, other }
+            | Do::Fence { hub, other, .. }
+            | Do::Rough { hub, other, .. }
+            | Do::Clog { hub, other, .. } => self.two(*hub, *other),
             other => {
                 let client = other.client().map(|client| self.client(client));
                 let hub = other.hubs().first().map(|hub| self.hub(*hub));
@@ -285,6 +329,14 @@ impl Writer<'_> {
             Expect::Deleted { thing } => {
                 self.put("thing", quoted(thing));
                 self.put("deleted", true);
+            }
+            Expect::Versions { thing, count } => {
+                self.put("thing", quoted(thing));
+                self.put("versions", count);
+            }
+            Expect::Heads { thing, count } => {
+                self.put("thing", quoted(thing));
+                self.put("heads", count);
             }
             Expect::Queued(queued) => self.put("queued", queued),
             Expect::Records(records) => self.put("records", records),

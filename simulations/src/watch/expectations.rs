@@ -3,7 +3,7 @@
 use inbetweenies_core::conflict::read;
 use inbetweenies_core::id::Id;
 use inbetweenies_core::record::{Kind, Record};
-use inbetweenies_core::store::{Family, MemorySnapshot, RecordRow, Snapshot, decode_row};
+use inbetweenies_core::store::{Family, IdRow, MemorySnapshot, RecordRow, Snapshot, decode_row, read_id};
 use inbetweenies_core::value::Value;
 use inbetweenies_core::view::Policy;
 
@@ -62,49 +62,25 @@ pub fn check(world: &World, marks: &Marks) -> Result<(), Unmet> {
 
 fn words(expect: &Expect) -> String {
     match expect {
-        Expect::Field { thing, field, is } => format!("{field} of {thing} to be {}", said(is)),
+        Expect::Field { thing, field, is } => format!("{field} of {thing} to be {is}"),
         Expect::Deleted { thing } => format!("{thing} to be deleted"),
+        Expect::Versions { thing, count } => format!("{count} versions of {thing}"),
+        Expect::Heads { thing, count } => format!("{count} heads of {thing}"),
         Expect::Queued(queued) => format!("{queued} things to wait for a person"),
         Expect::Records(records) => format!("{records} versions of things"),
         Expect::Met(mark) => format!("{mark:?} to be met"),
     }
 }
 
-fn said(said: &Said) -> String {
-    match said {
-        Said::Flag(flag) => flag.to_string(),
-        Said::Whole(number) => number.to_string(),
-        Said::Text(text) => format!("{text:?}"),
-    }
-}
-
 fn shown(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Text(text) => format!("{text:?}"),
-        other => format!("{other:?}"),
-    }
-}
-
-fn is(value: &Value, said: &Said) -> bool {
-    match (value, said) {
-        (Value::Bool(flag), Said::Flag(said)) => flag == said,
-        (Value::Int(number), Said::Whole(said)) => number == said,
-        (Value::Text(text), Said::Text(said)) => text == said,
-        _ => false,
-    }
+    Said::of(value).map_or_else(|| format!("{value:?}"), |said| said.to_string())
 }
 
 /// How a hub differs from an expectation, if it does.
 fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<String> {
     match expect {
-        Expect::Field {
-            thing,
-            field,
-            is: said,
-        } => match seen(disk, policy, thing, field) {
-            Ok(value) if is(&value, said) => None,
+        Expect::Field { thing, field, is } => match seen(disk, policy, thing, field) {
+            Ok(value) if value == is.value() => None,
             Ok(value) => Some(format!("shows {}", shown(&value))),
             Err(why) => Some(why),
         },
@@ -113,6 +89,14 @@ fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<St
             Some(_) => Some(format!("shows {thing}")),
             None => Some(format!("never heard of {thing}")),
         },
+        Expect::Versions { thing, count } => {
+            let held = id_row(disk, thing).map_or(0, |row| row.records);
+            (held != *count as u64).then(|| format!("holds {held}"))
+        }
+        Expect::Heads { thing, count } => {
+            let heads = id_row(disk, thing).map_or(0, |row| row.heads.len());
+            (heads != *count).then(|| format!("has {heads}"))
+        }
         Expect::Queued(expected) => {
             let queued = read::queue(disk, policy, QUEUED_MAX).map_or(0, |queue| queue.len());
             (queued != *expected).then(|| format!("has {queued}"))
@@ -126,6 +110,10 @@ fn differs(disk: &MemorySnapshot, policy: &Policy, expect: &Expect) -> Option<St
 }
 
 type Map = inbetweenies_core::value::Map;
+
+fn id_row(disk: &MemorySnapshot, thing: &str) -> Option<IdRow> {
+    read_id(disk, &Id::new(thing).ok()?).ok()?
+}
 
 fn one(disk: &MemorySnapshot, policy: &Policy, thing: &str, entity: bool) -> Option<Map> {
     let shown = read::one(disk, policy, &Id::new(thing).ok()?, entity, None).ok()??;

@@ -8,7 +8,7 @@ use inbetweenies_core::machine::Totals;
 use inbetweenies_core::node::{Mail, Notice};
 use inbetweenies_core::reconcile;
 use inbetweenies_core::storage::Event as StorageEvent;
-use inbetweenies_core::store::{Family, IdRow, Snapshot, decode_row};
+use inbetweenies_core::store::{Family, IdRow, RecordRow, Snapshot, decode_row};
 use inbetweenies_core::wire::Message;
 
 use super::{Fate, Mishap, Oracle, Seen};
@@ -17,7 +17,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 44] = [
+pub const MARKS: [(&str, &str); 49] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -85,6 +85,20 @@ pub const MARKS: [(&str, &str); 44] = [
     ("queued", "a conflict waited for a person"),
     ("many-heads", "a thing had three heads or more"),
     ("missing-parent", "a record's parent had not come yet"),
+    (
+        "policy-changed",
+        "a hub heard of other rules than the home was founded with",
+    ),
+    ("horizon", "a hub heard of a horizon"),
+    ("let-go", "a hub dropped content that counts as forgotten"),
+    (
+        "skeleton-sent",
+        "a hub was sent what is left of a forgotten record",
+    ),
+    (
+        "clock-doubted",
+        "a hub noticed by what others said that its clock is wrong",
+    ),
     ("hub-joined-late", "a hub joined a home that had changes already"),
 ];
 
@@ -130,6 +144,14 @@ impl Marks {
                 self.ended(world, *hub, *how, *torn, *lost, *waiting, text);
             }
             Seen::DiskFull { .. } => self.met_one("disk-full-refused"),
+            Seen::Committed { commit, .. } => {
+                let let_go = commit.writes.iter().any(|(family, _, value)| {
+                    let row = value.as_ref().filter(|_| *family == Family::Records);
+                    let row = row.and_then(|row| decode_row::<RecordRow>(Family::Records, row).ok());
+                    row.is_some_and(|row| row.forgotten)
+                });
+                self.met_if(let_go, "let-go");
+            }
             Seen::NoRoomForPage { .. } => self.met_one("disk-full-peer"),
             Seen::Notice { hub, notice } => self.notice(world, *hub, notice),
             Seen::Posted { mail, .. } => self.posted(mail),
@@ -233,6 +255,9 @@ impl Marks {
                     .map_or(Totals::default(), |process| process.storage.totals());
                 self.met_if(first && entities > 0, "hub-joined-late");
             }
+            Notice::Policy(policy) => self.met_if(!policy.earlier.is_empty(), "policy-changed"),
+            Notice::Horizon(_) => self.met_one("horizon"),
+            Notice::ClockDoubt(Some(_)) => self.met_one("clock-doubted"),
             Notice::Progress { totals, .. } => self.met_if(totals.conflicts > 0, "queued"),
             _ => {}
         }
@@ -251,6 +276,12 @@ impl Marks {
         self.met_if(fate == Fate::LeftOut, "news-left-out");
         self.met_if(fate == Fate::HeldUp, "half-open");
         self.met_if(bytes > world.limits.frame_bytes_max, "in-fragments");
+        if let Message::Page { bundles, .. } | Message::Push { bundles } = message {
+            self.met_if(
+                bundles.iter().any(|bundle| !bundle.forgotten.is_empty()),
+                "skeleton-sent",
+            );
+        }
         if fate == Fate::Lost {
             self.met_if(page, "page-lost");
             self.met_if(matches!(message, Message::Push { .. }), "push-lost");

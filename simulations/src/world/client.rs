@@ -6,11 +6,12 @@ use std::time::Duration;
 use inbetweenies_client::wire::{Failure, Reply};
 use inbetweenies_client::{Draft, Frame, Next, Opened, Options, Replica, Session};
 use inbetweenies_core::id::Id;
-use inbetweenies_core::value::{Map, Value};
+use inbetweenies_core::value::Map;
 
 use super::clock::WallClock;
 use super::{CallId, Due, World};
 use crate::chance::Stream;
+use crate::domain::type_of;
 use crate::plan::{Lane, Said};
 use crate::watch::Seen;
 
@@ -47,25 +48,6 @@ impl Client {
     /// Whether it has nothing to do.
     pub fn is_idle(&self) -> bool {
         self.session.is_none()
-    }
-}
-
-/// The type of a thing, by its name: what a home owner would have called it.
-fn type_of(thing: &str) -> &'static str {
-    if thing.starts_with("room") || thing.ends_with("room") || thing == "kitchen" || thing == "garage" {
-        "room"
-    } else if thing.starts_with("note") {
-        "note"
-    } else {
-        "device"
-    }
-}
-
-fn value(said: &Said) -> Value {
-    match said {
-        Said::Flag(flag) => Value::Bool(*flag),
-        Said::Whole(number) => Value::Int(*number),
-        Said::Text(text) => Value::Text(text.clone()),
     }
 }
 
@@ -226,7 +208,7 @@ impl World {
             };
             draft.deleted = false;
             for (field, said) in fields {
-                draft.content.insert(field.clone(), value(said));
+                draft.content.insert(field.clone(), said.value());
             }
             drafts.push(draft);
         }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use inbetweenies_core::machine::load_policy;
+use inbetweenies_core::machine::{Act, Ticket, load_policy};
+use inbetweenies_core::node::Mail;
+use inbetweenies_core::storage;
+use inbetweenies_core::store::read_meta;
 
 use super::clock::WallClock;
 use super::disk::{Disk, Image};
@@ -50,6 +53,8 @@ impl World {
             }),
             Do::Push { hub } => self.script(*hub, None, number),
             Do::PushTwice { hub, other } => self.script(*hub, Some(*other), number),
+            Do::Fence { hub, other, fenced } => self.fence(*hub, *other, *fenced),
+            Do::ChangePolicy { hub, drawn } => self.change_policy(*hub, *drawn),
             Do::Go { client, to } => self.go(*client, *to),
             Do::Sync { client } => self.client_soon(*client),
             Do::Vanish { client, .. } => {
@@ -189,6 +194,53 @@ impl World {
         if self.clients[client].gone.is_empty() {
             act(self);
         }
+    }
+
+    /// An owner says at a hub that another is lost, or back.
+    fn fence(&mut self, hub: usize, other: usize, fenced: bool) {
+        let is = if fenced { "lost" } else { "back" };
+        let text = format!("is told that {} is {is}", self.hubs[other].name);
+        self.saw(&Seen::Action {
+            lane: Lane::Hub(hub),
+            text: &text,
+        });
+        // What the hub is called by now: a copy of it may have taken another name.
+        let hub_id = read_meta(&self.hubs[other].disk.image().snapshot());
+        if let Ok(Some(meta)) = hub_id {
+            let hub_id = meta.hub_id;
+            self.decide(
+                hub,
+                Act::Fence {
+                    hub_id,
+                    fenced,
+                    user_id: Some("owner".to_owned()),
+                },
+            );
+        }
+    }
+
+    /// An owner gives the home other rules.
+    fn change_policy(&mut self, hub: usize, drawn: u64) {
+        self.saw(&Seen::Action {
+            lane: Lane::Hub(hub),
+            text: "is given other rules for the home",
+        });
+        let content = crate::swarm::draw_another(self.plan.seed, drawn).manifest();
+        let act = Act::Policy {
+            content,
+            heads: None,
+            user_id: Some("owner".to_owned()),
+        };
+        self.decide(hub, act);
+    }
+
+    /// Nobody waits for the answer.
+    fn decide(&mut self, hub: usize, act: Act) {
+        let Some(process) = &mut self.hubs[hub].process else {
+            return;
+        };
+        let ticket = Ticket(process.name());
+        self.post(hub, Mail::Storage(storage::Input::Govern { ticket, act }));
     }
 
     fn script(&mut self, hub: usize, other: Option<usize>, number: u64) {
@@ -407,11 +459,7 @@ impl World {
 fn said(things: &[String], fields: &[(String, Said)]) -> String {
     let fields: Vec<String> = fields
         .iter()
-        .map(|(field, said)| match said {
-            Said::Flag(flag) => format!("{field} = {flag}"),
-            Said::Whole(number) => format!("{field} = {number}"),
-            Said::Text(text) => format!("{field} = {text:?}"),
-        })
+        .map(|(field, said)| format!("{field} = {said}"))
         .collect();
     format!("sets {} of {}", fields.join(", "), things.join(", "))
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inbetweenies_core::conflict::{self, Conflict};
-use inbetweenies_core::domain::Manifest;
 use inbetweenies_core::machine::{Identity, Link, Machine, Ticket};
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
 use inbetweenies_core::storage::{self, Storage};
 use inbetweenies_core::store::Commit;
-use inbetweenies_core::value::{Map, Value};
 use inbetweenies_core::view::Policy;
 
 use super::Due;
@@ -202,38 +200,4 @@ impl Hub {
 /// Where the hub at a place listens.
 pub fn address(at: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, (at >> 8) as u8, at as u8 + 1], 7_420))
-}
-
-/// The home's domain: devices merge, rooms wait for a person, notes are last writes; a thing stands in one room.
-pub fn manifest() -> Map {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let map = |entries: Vec<(&str, Value)>| {
-        let owned = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
-        Value::Map(owned.collect())
-    };
-    let strategy = |name: &str| map(vec![("strategy", text(name))]);
-    let single = map(vec![
-        ("from", Value::List(vec![text("device")])),
-        ("to", Value::List(vec![text("room")])),
-        ("single", Value::Bool(true)),
-    ]);
-    let content = map(vec![
-        ("domain", map(vec![("name", text("house"))])),
-        (
-            "entity",
-            map(vec![
-                ("device", strategy("merge")),
-                ("room", strategy("manual")),
-                ("note", strategy("last_write_wins")),
-            ]),
-        ),
-        (
-            "relationship",
-            map(vec![("located_in", single), ("connects_to", map(vec![]))]),
-        ),
-    ]);
-    match content {
-        Value::Map(content) if Manifest::from_content(&content).is_ok() => content,
-        other => panic!("the simulator's own domain does not read: {other:?}"),
-    }
 }

@@ -32,7 +32,7 @@ pub use client::Client;
 pub use clock::{START, WallClock};
 pub use disk::{Disk, Image, Reader};
 pub use door::{Call, CallId, PATIENCE};
-pub use hub::{Hub, Process, Room, address, manifest};
+pub use hub::{Hub, Process, Room, address};
 pub use network::{ConnId, Network};
 pub use phases::Outcome;
 pub use push::request;

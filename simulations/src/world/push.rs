@@ -6,6 +6,7 @@ use std::sync::Arc;
 use inbetweenies_client::wire::Exchange;
 use inbetweenies_core::clock::Clock;
 use inbetweenies_core::conflict::read;
+use inbetweenies_core::domain::CONTENT;
 use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Id, Version};
@@ -18,6 +19,7 @@ use inbetweenies_core::wire::SyncType;
 use super::{World, clock::START};
 use crate::chance::Stream;
 use crate::plan::Lane;
+use crate::swarm::fitting;
 use crate::watch::Seen;
 
 /// What scripts write about. The first are shared with what people edit.
@@ -32,6 +34,8 @@ struct Script<'w> {
     world: &'w World,
     hub: usize,
     chance: Rng,
+    /// Which values are written where a rule decides: drawn beside the rest.
+    values: Rng,
     made: &'w mut Made,
     number: u64,
     count: u64,
@@ -48,6 +52,7 @@ impl World {
             world: self,
             hub,
             chance,
+            values: Stream::Values(number).of(self.plan.seed),
             made,
             number,
             count: 0,
@@ -202,6 +207,7 @@ impl Script<'_> {
                 n => drop(content.insert(key.to_owned(), Value::Int(n as i64))),
             }
         }
+        self.fit(&kind, &mut content);
         let mut parents = self.parents(thing, edge);
         parents.sort();
         parents.dedup();
@@ -217,6 +223,34 @@ impl Script<'_> {
         };
         self.made.entry(thing).or_default().push(record.clone());
         record
+    }
+
+    /// Where a rule decides a field, it says what the rule fits, mostly.
+    fn fit(&mut self, kind: &Kind, content: &mut Map) {
+        let domain = &self.world.plan.domain;
+        let name = match kind {
+            Kind::Entity { entity_type, .. } => entity_type,
+            Kind::Relationship {
+                relationship_type, ..
+            } => relationship_type,
+        };
+        for (key, value) in content {
+            let mut path = vec![CONTENT.to_owned(), key.clone()];
+            let value = match value {
+                Value::Map(map) => match map.iter_mut().next() {
+                    Some((inside, value)) => {
+                        path.push(inside.clone());
+                        value
+                    }
+                    None => continue,
+                },
+                value => value,
+            };
+            let rule = domain.rule(name, &path);
+            if let Some(fitting) = rule.and_then(|rule| fitting(&mut self.values, rule)) {
+                *value = fitting;
+            }
+        }
     }
 
     fn parents(&mut self, thing: &'static str, edge: bool) -> Vec<Parent> {

@@ -20,7 +20,7 @@ use super::disk::Reader;
 use super::hub::{Boxes, Flight, Process};
 use super::{Due, Room, World};
 use crate::chance::Stream;
-use crate::plan::{Lane, Tuning};
+use crate::plan::{Lane, Plan};
 use crate::recording::FaultKind;
 use crate::watch::Seen;
 
@@ -36,18 +36,18 @@ pub fn storage_settings(
     name: &str,
     address: std::net::SocketAddr,
     founds: bool,
-    tuning: &Tuning,
+    plan: &Plan,
     seed: [u64; 2],
 ) -> storage::Settings {
     storage::Settings {
         name: name.to_owned(),
         address: Some(address),
         found: founds,
-        policy: super::manifest(),
-        group_records_max: tuning.group_records_max,
-        group_bytes_max: tuning.group_bytes_max,
-        content_min: Some(tuning.content_min).filter(|keep| !keep.is_zero()),
-        horizon_interval: tuning.horizon_interval,
+        policy: plan.domain.manifest(),
+        group_records_max: plan.tuning.group_records_max,
+        group_bytes_max: plan.tuning.group_bytes_max,
+        content_min: Some(plan.tuning.content_min).filter(|keep| !keep.is_zero()),
+        horizon_interval: plan.tuning.horizon_interval,
         seed,
     }
 }
@@ -85,7 +85,7 @@ impl World {
             &hub.name,
             hub.address,
             hub.founds,
-            tuning,
+            &self.plan,
             [seeds.draw(), seeds.draw()],
         );
         let reader = hub.disk.reader();

@@ -136,7 +136,7 @@ pub async fn restore(desk: &Desk, mut store: Store, wish: PutBack) -> Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     if wish.dry_run {
-        let words = format!("would put back {}", counted(&restore));
+        let words = format!("this would be: {}", counted(&restore));
         say::answer(desk.json, &told(&restore, None, to, false), &words);
         return Ok(ExitCode::SUCCESS);
     }
@@ -145,7 +145,7 @@ pub async fn restore(desk: &Desk, mut store: Store, wish: PutBack) -> Result<Exi
         store.keep(&Frame::Edited(edited))?;
     }
     let mut words = format!(
-        "put back {} as at {to}; `restore --to {}` with the same words undoes it",
+        "{}, as at {to}; the same with `--to {}` undoes it",
         counted(&restore),
         restore.undo
     );
@@ -167,16 +167,18 @@ pub async fn restore(desk: &Desk, mut store: Store, wish: PutBack) -> Result<Exi
 fn counted(restore: &Restore) -> String {
     let sets = restore.sets.len();
     let parts = if sets > 1 {
-        format!(" in {sets} change sets")
+        format!(", in {sets} change sets")
     } else {
         String::new()
     };
-    let gone = if restore.deleted > 0 {
-        format!(", and delete {} that were not there", restore.deleted)
-    } else {
-        String::new()
+    let changed = format!("{} put back", count(restore.changed, "record"));
+    let deleted = format!("{} deleted that was not there", count(restore.deleted, "record"));
+    let did = match (restore.changed, restore.deleted) {
+        (_, 0) => changed,
+        (0, _) => deleted,
+        _ => format!("{changed}, {deleted}"),
     };
-    format!("{}{gone}{parts}", count(restore.changed, "record"))
+    format!("{did}{parts}")
 }
 
 fn told(restore: &Restore, restore_id: Option<&str>, to: Micros, done: bool) -> serde_json::Value {

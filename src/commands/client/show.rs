@@ -7,7 +7,7 @@ use inbetweenies_client::{Edge, HubName, Replica, Stamped, Store, VersionLine};
 use inbetweenies_core::conflict::read::Shown;
 use inbetweenies_core::id::{Id, ReplicaId};
 use inbetweenies_core::record::{Kind, Record};
-use inbetweenies_core::time::Suspect;
+use inbetweenies_core::time::edit_time;
 use inbetweenies_core::view::View;
 use inbetweenies_core::wire::clock_to_wire;
 use serde_json::{Value, json};
@@ -139,10 +139,8 @@ pub fn list(sight: &Sight, entity_type: Option<&str>, json: bool) -> Result<Exit
     // Asked once for all: a device that was offline for long may have many of both.
     let waiting = replica.all_pending();
     let waits = |view: &View| {
-        view.heads
-            .iter()
-            .filter_map(|head| head.digest)
-            .any(|digest| waiting.contains(&digest))
+        let mut digests = view.heads.iter().filter_map(|head| head.digest);
+        digests.any(|digest| waiting.contains(&digest))
     };
     let document = json!({
         "entities": entities.iter().map(|view| told(view, waits(view))).collect::<Vec<_>>(),
@@ -191,10 +189,9 @@ pub fn history(sight: &Sight, what: &str, json: bool) -> Result<ExitCode, Failur
             .first()
             .and_then(|version| by_version.get(version.as_str()));
         let state = if line.pending { "pending" } else { line.state };
-        let doubt = match line.suspect {
-            None => "",
-            Some(Suspect::Future) => "  (its clock was ahead)",
-            Some(Suspect::Past) => "  (its clock was behind)",
+        let doubt = match line.suspect_time {
+            Some(when) => format!("  (its clock was in the {when})"),
+            None => String::new(),
         };
         words += &format!("{}  {state}{doubt}\n", written(record));
         for change in changes(parent.copied(), record) {
@@ -219,20 +216,21 @@ fn version(line: &VersionLine, hubs: &BTreeMap<ReplicaId, HubName>) -> Value {
             "order_time": stamped.order_time.to_string(),
         })
     });
-    let mut document = json!({
+    let mut row = json!({
         part(&line.sealed.record): line.sealed.record.to_wire(),
         "digest": line.sealed.digest.to_string(),
         "parents": line.parents,
         "children": line.children,
         "state": line.state,
         "pending": line.pending,
-        "edit_time": line.edit_time.map(|time| time.to_string()),
         "accepted": accepted.collect::<Vec<_>>(),
     });
-    if let Some(suspect) = line.suspect {
-        document["suspect_time"] = json!(suspect.name());
+    let edited = edit_time(line.sealed.record.version.as_str());
+    row["edit_time"] = json!(edited.map(|time| time.to_string()));
+    if let Some(suspect) = line.suspect_time {
+        row["suspect_time"] = json!(suspect);
     }
-    document
+    row
 }
 
 /// What a version says that the one before it did not.

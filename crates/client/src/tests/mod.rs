@@ -2,6 +2,7 @@
 
 mod past;
 mod replica;
+mod restore;
 mod session;
 
 use std::sync::Arc;

@@ -277,7 +277,7 @@ mod tests {
             sealed: Arc::new(Sealed::new(record)),
             order_time: Micros(order_time),
             late: Vec::new(),
-            below: false,
+            below: Vec::new(),
             forgotten: false,
         }
     }

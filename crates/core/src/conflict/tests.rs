@@ -153,3 +153,50 @@ fn heads_of_equal_content_are_no_conflict() {
         (Vec::new(), Vec::new())
     );
 }
+
+/// A new policy made a change of every thing that had been edited: of how its heads would become one, had it several.
+#[test]
+fn another_policy_changes_nothing_of_a_thing_with_one_head() {
+    let base = record("v1", &[], 1, false);
+    let next = record("v2", &[&base], 2, false);
+    let store = store(&[&base, &next], &[&next]);
+    let policy = Policy {
+        manifest: crate::domain::Manifest::unreadable(),
+        short: "12345678".to_owned(),
+        since: Micros(10),
+        ..Policy::default()
+    };
+    let changes = |from, to| {
+        let page = read::diff(&store.snapshot(), &policy, Micros(from), Micros(to), None, 10);
+        page.unwrap().changes.len()
+    };
+    assert_eq!((changes(1, 2), changes(5, 20)), (1, 0));
+}
+
+/// An older record that comes late gives an id another type: it stood in a list of the past under both.
+#[test]
+fn a_list_of_the_past_has_an_id_once_under_the_type_that_it_has() {
+    use crate::store::past_type_key;
+    let base = record("v1", &[], 1, false);
+    let gone = record("v2", &[&base], 1, true);
+    let mut store = store(&[&base, &gone], &[&gone]);
+    let past = ["device", "room"].map(|name| {
+        (
+            Family::Past,
+            past_type_key(name, &base.record.id),
+            Some(Vec::new()),
+        )
+    });
+    store
+        .commit(&Commit {
+            writes: past.into(),
+            ..Commit::default()
+        })
+        .unwrap();
+    let listed = |entity_type| {
+        let at = Some(Micros(1));
+        let page = read::entities(&store.snapshot(), &Policy::default(), entity_type, at, None, 10);
+        page.unwrap().items.entities.len()
+    };
+    assert_eq!([None, Some("device"), Some("room")].map(listed), [1, 1, 0]);
+}

@@ -10,18 +10,19 @@ use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::Member;
 use crate::record::{Kind, Record};
 use crate::store::{
-    Family, RecordRow, Snapshot, StoreError, TimeRow, decode_row, id_key, prefix_end, read_horizon, read_id,
+    Family, RecordRow, Snapshot, StoreError, TimeRow, decode_row, id_key, prefix_end, read_horizons, read_id,
     read_record, scan_prefix, time_prefix, trailing_id, type_prefix,
 };
 use crate::time::Micros;
 use crate::value::Value;
 use crate::view::{Graph, Node, Policy, View};
+use crate::zoo::{self, Bug};
 
 /// How far content counts as forgotten, by replica.
 pub type Horizon = BTreeMap<ReplicaId, u64>;
 
 /// Reads what a row says of a record.
-pub fn node(digest: Digest, row: RecordRow, horizon: &Horizon) -> Result<Node, StoreError> {
+pub fn node(digest: Digest, row: RecordRow, horizons: &[Horizon]) -> Result<Node, StoreError> {
     let record = Record::from_stored(&row.record).map_err(|error| StoreError::Corrupt {
         family: Family::Records.name(),
         detail: error.detail,
@@ -32,34 +33,42 @@ pub fn node(digest: Digest, row: RecordRow, horizon: &Horizon) -> Result<Node, S
         digest,
         forgotten: row.forgotten,
     });
-    let covers = |dot: &Dot| {
-        horizon
-            .get(&dot.replica)
-            .is_some_and(|last| dot.sequence <= *last)
-    };
     Ok(Node {
         sealed,
         order_time: row.order_time,
-        below: row.dots.iter().any(covers),
+        below: below(horizons, &row.dots),
         edges: row.edges,
         late: row.late,
         forgotten: row.forgotten,
     })
 }
 
-/// The whole version graph of one id. O(versions).
-pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
-    load_graph_under(store, id, &read_horizon(store)?)
+/// The places of the horizons that some of these dots lie at or below.
+pub fn below<'d>(horizons: &[Horizon], dots: impl IntoIterator<Item = &'d Dot> + Clone) -> Vec<usize> {
+    let covers = |horizon: &Horizon| {
+        let covered = |dot: &Dot| {
+            horizon
+                .get(&dot.replica)
+                .is_some_and(|last| dot.sequence <= *last)
+        };
+        dots.clone().into_iter().any(covered)
+    };
+    (0..horizons.len()).filter(|at| covers(&horizons[*at])).collect()
 }
 
-/// The same under another horizon than the one that holds. O(versions).
-pub fn load_graph_under(store: &dyn Snapshot, id: &Id, horizon: &Horizon) -> Result<Graph, StoreError> {
+/// The whole version graph of one id. O(versions).
+pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
+    load_graph_under(store, id, &read_horizons(store)?.pending)
+}
+
+/// The same under other horizons than those that hold. O(versions · horizons).
+pub fn load_graph_under(store: &dyn Snapshot, id: &Id, horizons: &[Horizon]) -> Result<Graph, StoreError> {
     let prefix = id_key(id);
     let mut nodes = Vec::new();
     let mut failed = None;
     scan_prefix(store, Family::Records, &prefix, &mut |key, value| {
         let read = decode_row(Family::Records, value)
-            .and_then(|row| node(digest_of_key(key, prefix.len())?, row, horizon));
+            .and_then(|row| node(digest_of_key(key, prefix.len())?, row, horizons));
         match read {
             Ok(node) => nodes.push(node),
             Err(error) => failed = Some(error),
@@ -88,7 +97,7 @@ pub fn load_view(store: &dyn Snapshot, policy: &Policy, id: &Id) -> Result<Optio
     if let ([only], false, false) = (&row.heads[..], row.late, row.gaps)
         && let Some(record) = read_record(store, id, only)?
     {
-        let node = node(*only, record, &Horizon::new())?;
+        let node = node(*only, record, &[])?;
         if let Some(view) = crate::view::single(&node, row.entity_type.as_deref(), policy) {
             return Ok(Some(view));
         }
@@ -105,7 +114,11 @@ pub fn load_view_at(
     id: &Id,
     at: Micros,
 ) -> Result<Option<View>, StoreError> {
-    let then = policy.at(at);
+    let then = if zoo::planted(Bug::PolicyOfNow) {
+        policy
+    } else {
+        policy.at(at)
+    };
     let Some(row) = read_id(store, id)? else {
         return Ok(None);
     };
@@ -119,14 +132,14 @@ pub fn load_view_at(
         && let Some(only) = one_head_at(store, id, at)?
         && let Some(record) = read_record(store, id, &only)?
     {
-        let horizon = if record.forgotten {
-            Horizon::new()
+        let horizons = if record.forgotten {
+            Vec::new()
         } else {
-            read_horizon(store)?
+            read_horizons(store)?.pending
         };
-        let node = node(only, record, &horizon)?;
-        // Replaced since, and below the horizon: whether it counts as forgotten hangs on the other versions.
-        if (node.forgotten || !node.below)
+        let node = node(only, record, &horizons)?;
+        // Replaced since, and below a horizon: whether it counts as forgotten hangs on the other versions.
+        if (node.forgotten || node.below.is_empty())
             && let Some(view) = crate::view::single(&node, row.entity_type.as_deref(), then)
         {
             return Ok(Some(view));

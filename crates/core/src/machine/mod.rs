@@ -6,7 +6,7 @@ mod load;
 mod post;
 
 pub use load::{
-    Horizon, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node,
+    Horizon, below, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node,
 };
 pub use post::{Act, ClockDoubt, Identity, Landed, Member, SetResult, Totals};
 

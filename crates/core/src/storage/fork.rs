@@ -15,7 +15,7 @@ use super::index::Lag;
 use crate::entry::{Bundle, ChangeSet, Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
-use crate::machine::{Horizon, node};
+use crate::machine::node;
 use crate::store::{
     Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key,
     log_end, log_key, read_log, read_record, record_key,
@@ -182,7 +182,7 @@ impl Group<'_> {
         let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
             return Ok(());
         };
-        let sealed = node(*digest, row.clone(), &Horizon::new())?.sealed;
+        let sealed = node(*digest, row.clone(), &[])?.sealed;
         debug_assert_eq!(sealed.record.id, *id);
         let (mut all_edges, mut all_late) = (BTreeSet::new(), BTreeSet::new());
         for stamp in &stamps {
@@ -204,7 +204,7 @@ impl Group<'_> {
         for (id, digest) in records {
             if let Some(row) = read_record(&self.overlay, &id, &digest)? {
                 orphaned |= row.dots.is_empty();
-                set.push(node(digest, row, &Horizon::new())?.sealed);
+                set.push(node(digest, row, &[])?.sealed);
             }
         }
         Ok(if orphaned { set } else { Vec::new() })

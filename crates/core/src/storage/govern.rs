@@ -81,7 +81,7 @@ impl Group<'_> {
                 manifest.semantics
             ));
         }
-        // The protocol's own bound, as for every record.
+        // The protocol's own bounds, as for every record: what is beyond them could not be read again.
         let (bytes, most) = (canonical(&content).len(), Limits::default().content_bytes_max);
         if bytes > most {
             let detail = format!("the policy has {bytes} bytes; at most {most}");

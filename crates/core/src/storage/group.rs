@@ -11,7 +11,7 @@ use super::{Event, Output};
 use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
 use crate::limits::{LEASE, RESOLVED_MAX};
-use crate::machine::{Link, load_members, load_policy, load_view};
+use crate::machine::{Horizon, Link, load_members, load_policy, load_view};
 use crate::store::{
     Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
     log_key,
@@ -33,7 +33,8 @@ pub(super) struct Group<'g> {
     pub meta_touched: bool,
     pub policy_touched: bool,
     pub members_touched: bool,
-    pub horizon_touched: bool,
+    /// Horizons that this group brings.
+    pub new_horizons: Vec<Horizon>,
     /// Ids whose rows are worked out when the group closes.
     pub lagging: BTreeMap<Id, Lag>,
     /// Of ids whose bare names were resolved.
@@ -56,7 +57,7 @@ impl<'g> Group<'g> {
             meta_touched: false,
             policy_touched: false,
             members_touched: false,
-            horizon_touched: false,
+            new_horizons: Vec::new(),
             lagging: BTreeMap::new(),
             bearers: BTreeMap::new(),
             high_water: None,
@@ -245,9 +246,10 @@ impl<'g> Group<'g> {
             self.state.policy = policy.clone();
             news.push(Output::Policy(policy));
         }
-        if self.horizon_touched {
-            self.join_horizons()?;
-            news.push(Output::Horizon(self.state.forgetting.horizon.clone()));
+        if self.join_horizons() {
+            // Where several heads stand, a later edit whose base is let go counts for more than before.
+            self.contested_lag()?;
+            news.push(Output::Horizon(self.state.forgetting.horizons.joined.clone()));
         }
         if zoo::planted(Bug::MergeWritten) {
             self.write_merges()?;

@@ -11,10 +11,10 @@ use crate::clock::Clock;
 use crate::domain::HORIZON;
 use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
-use crate::machine::{Horizon, load_graph};
+use crate::machine::{Horizon, load_graph, load_graph_under};
 use crate::store::{
-    Family, HORIZON_KEY, LogRow, SWEPT_KEY, Snapshot, StoreError, decode_row, encode_row, log_end, log_key,
-    read_horizon, read_id, read_log, read_record, read_swept, record_key, trailing_id,
+    Family, HORIZON_KEY, HorizonRow, LogRow, Snapshot, StoreError, decode_row, encode_row, log_end, log_key,
+    read_horizons, read_id, read_log, read_record, record_key, trailing_id,
 };
 use crate::time::Micros;
 use crate::value::{Map, Value};
@@ -33,26 +33,25 @@ const ROWS_MAX: usize = 10_000;
 /// What storage remembers about forgetting.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Forgetting {
-    /// The joined horizon.
-    pub horizon: Horizon,
+    /// The horizons, as the store has them.
+    pub horizons: HorizonRow,
     /// How far other hubs hold each log, durably, as they last said.
     pub reached: BTreeMap<HubId, Clock>,
     /// How far a look found nothing worth a horizon.
     looked: Horizon,
     /// When to look again.
     look_at: Duration,
-    /// Where the sweep goes on, and when; None when all that the horizon lets go is gone.
+    /// Where the sweep goes on, and when; None when all that horizons let go is gone.
     sweep: Option<(Vec<u8>, Duration)>,
 }
 
 impl Forgetting {
     /// As the store has it, when the process begins.
     pub fn open(store: &dyn Snapshot, interval: Duration) -> Result<Forgetting, StoreError> {
-        let horizon = read_horizon(store)?;
-        let swept = read_swept(store)?;
+        let horizons = read_horizons(store)?;
         Ok(Forgetting {
-            sweep: (horizon != swept).then(|| (Vec::new(), Duration::ZERO)),
-            horizon,
+            sweep: (!horizons.pending.is_empty()).then(|| (Vec::new(), Duration::ZERO)),
+            horizons,
             look_at: FIRST_CHECK.min(interval),
             ..Forgetting::default()
         })
@@ -67,19 +66,42 @@ impl Forgetting {
 }
 
 impl Group<'_> {
-    /// Takes the horizons in that have come with this group.
-    pub fn join_horizons(&mut self) -> Result<(), StoreError> {
-        let Ok(id) = Id::new(HORIZON) else { return Ok(()) };
-        let joined = crate::view::horizon(&load_graph(&self.overlay, &id)?);
-        if joined == self.state.forgetting.horizon {
-            return Ok(());
+    /// Takes the horizons in that have come with this group; whether there is anything new.
+    ///
+    /// One that has come before all that lies below it waits: what is replaced there cannot be told yet.
+    pub fn join_horizons(&mut self) -> bool {
+        let mut early = std::mem::take(&mut self.state.forgetting.horizons.early);
+        let waited = early.len();
+        for horizon in std::mem::take(&mut self.new_horizons) {
+            for (replica, sequence) in &horizon {
+                let last: &mut u64 = self.state.forgetting.horizons.joined.entry(*replica).or_default();
+                *last = (*last).max(*sequence);
+            }
+            early.push(horizon);
         }
-        self.overlay
-            .put(Family::Meta, HORIZON_KEY.to_vec(), encode_row(&joined));
-        self.state.forgetting.horizon = joined;
-        self.state.forgetting.sweep = Some((Vec::new(), self.now.mono));
-        // Where several heads stand, a later edit whose base is let go counts for more than before.
-        self.contested_lag()
+        let clock = &self.state.clock;
+        let reached = |horizon: &Horizon| {
+            horizon
+                .iter()
+                .all(|(replica, last)| clock.sequence(replica) >= *last)
+        };
+        let (now, early): (Vec<Horizon>, Vec<Horizon>) = early.into_iter().partition(reached);
+        let changed = !now.is_empty() || early.len() != waited;
+        let forgetting = &mut self.state.forgetting;
+        forgetting.horizons.early = early;
+        if !now.is_empty() {
+            forgetting.horizons.pending.extend(now);
+            forgetting.sweep = Some((Vec::new(), self.now.mono));
+        }
+        if changed {
+            self.put_horizons();
+        }
+        changed
+    }
+
+    fn put_horizons(&mut self) {
+        let row = encode_row(&self.state.forgetting.horizons);
+        self.overlay.put(Family::Meta, HORIZON_KEY.to_vec(), row);
     }
 
     /// What is due: a step of the sweep, a look whether a horizon can be written.
@@ -101,15 +123,8 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Drops what the horizon lets go of the next ids.
+    /// Drops what horizons let go of the next ids. A horizon that comes meanwhile starts it over.
     fn sweep(&mut self, from: Vec<u8>) -> Result<(), StoreError> {
-        let horizon = self.state.forgetting.horizon.clone();
-        let held = |(replica, sequence): (&ReplicaId, &u64)| self.state.clock.sequence(replica) >= *sequence;
-        if !horizon.iter().all(held) {
-            // The horizon has come before all that lies below it: what is replaced there cannot be told yet.
-            self.state.forgetting.sweep = Some((from, self.now.mono + self.settings.horizon_interval));
-            return Ok(());
-        }
         self.settle_ids()?;
         let (mut ids, mut last, mut seen, mut failed) = (Vec::new(), None, 0, None);
         self.overlay.scan(Family::Ids, &from, None, &mut |key, value| {
@@ -133,9 +148,10 @@ impl Group<'_> {
                 next.push(0); // just after it
                 self.state.forgetting.sweep = Some((next, self.now.mono + SWEEP_PAUSE));
             }
-            None => self
-                .overlay
-                .put(Family::Meta, SWEPT_KEY.to_vec(), encode_row(&horizon)),
+            None => {
+                self.state.forgetting.horizons.pending.clear();
+                self.put_horizons();
+            }
         }
         Ok(())
     }
@@ -165,12 +181,13 @@ impl Group<'_> {
             return Ok(());
         };
         let long_ago = Micros(now.0.saturating_sub(content_min.as_micros() as u64));
-        let mut next = self.state.forgetting.horizon.clone();
+        let mut next = self.state.forgetting.horizons.joined.clone();
         let mut looked = std::mem::take(&mut self.state.forgetting.looked);
         let (mut worth, mut rows_left) = (false, ROWS_MAX);
         for (replica, last) in reached {
             let from = next.get(&replica).copied().unwrap_or(0);
-            let start = looked.get(&replica).copied().unwrap_or(0).max(from);
+            // What was looked at may lie beyond what all have reached: a hub that counts now did not count then.
+            let start = looked.get(&replica).copied().unwrap_or(0).min(last).max(from);
             let (mut upto, mut below) = (start, Vec::new());
             for (sequence, row) in self.rows(replica, start, last, rows_left)? {
                 rows_left = rows_left.saturating_sub(1);
@@ -298,7 +315,9 @@ impl Group<'_> {
         }
         for id in contested {
             let before = load_graph(&self.overlay, &id)?;
-            let after = crate::machine::load_graph_under(&self.overlay, &id, next)?;
+            let mut horizons = self.state.forgetting.horizons.pending.clone();
+            horizons.push(next.clone());
+            let after = load_graph_under(&self.overlay, &id, &horizons)?;
             let policy = &self.state.policy;
             if crate::view::view(&before, policy) != crate::view::view(&after, policy) {
                 return Ok(true);

@@ -14,7 +14,7 @@ use crate::store::{
     read_id, read_record, record_key, trailing_id, type_key,
 };
 use crate::time::Micros;
-use crate::view::view;
+use crate::view::{horizon, view};
 use crate::zoo::{self, Bug};
 
 /// How far the kept row of an id lags behind its records, until the group closes.
@@ -42,7 +42,6 @@ impl Group<'_> {
         let id_row = read_id(&self.overlay, id)?;
         self.policy_touched |= id.as_str() == POLICY_ID;
         self.members_touched |= record.entity_type() == Some(MEMBER);
-        self.horizon_touched |= id.as_str() == HORIZON;
         if let Some(mut row) = known {
             let before = (row.order_time, row.edges.clone(), row.late.clone());
             if row.dots.is_empty() {
@@ -70,6 +69,9 @@ impl Group<'_> {
                 self.lags(id, Lag::Heads);
             }
             return Ok(());
+        }
+        if id.as_str() == HORIZON {
+            self.new_horizons.extend(horizon(record));
         }
         let mut order_time = stamp.order_time;
         if zoo::planted(Bug::TieByArrival) {

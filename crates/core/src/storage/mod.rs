@@ -278,7 +278,7 @@ impl Storage {
 
     /// How far content counts as forgotten.
     pub fn horizon(&self) -> &Horizon {
-        &self.state.forgetting.horizon
+        &self.state.forgetting.horizons.joined
     }
 
     /// For the status page.

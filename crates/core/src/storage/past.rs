@@ -17,6 +17,7 @@ use crate::store::{
 };
 use crate::time::Micros;
 use crate::view::Graph;
+use crate::zoo::{self, Bug};
 
 impl Group<'_> {
     /// Follows a new record in the rows of its id's heads by time: O(1) where it is the newest, as it mostly is.
@@ -37,7 +38,9 @@ impl Group<'_> {
         };
         if !old.timed || !plain || missing || row.order_time <= old.newest {
             // It stands between others: their rows are worked out anew.
-            self.lags(id, Lag::Heads);
+            if !zoo::planted(Bug::PastIndexStale) {
+                self.lags(id, Lag::Heads);
+            }
             next.newest = next.newest.max(row.order_time);
             return;
         }
@@ -89,7 +92,9 @@ impl Group<'_> {
             return;
         };
         let shown = |row: &IdRow| matches!(&row.shown, Shown::Relationship { from: f, to: t, .. } if f == from && t == to);
-        if old.is_some_and(|row| !shown(row)) {
+        // The first of its id will be shown, unless its row lags and others come in the same group.
+        let first = || !self.lagging.contains_key(&record.id);
+        if !old.map_or_else(first, shown) && !zoo::planted(Bug::LateEditHidden) {
             self.put_past_edge(from, to, &record.id);
         }
     }

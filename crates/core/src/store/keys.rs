@@ -79,11 +79,8 @@ pub fn edge_key(entity: &Id, end: End, relationship_type: &str, relationship: &I
     key
 }
 
-/// The row of [`super::Family::Meta`] that holds the horizon.
+/// The row of [`super::Family::Meta`] that holds the horizons.
 pub const HORIZON_KEY: &[u8] = b"horizon";
-
-/// The row of [`super::Family::Meta`] that says how far what a horizon lets go has been dropped.
-pub const SWEPT_KEY: &[u8] = b"swept";
 
 /// Key of the heads of an id as they were from an order time on: later times come first, so that a scan from an instant
 /// meets what held then.

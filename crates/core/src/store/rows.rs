@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, HORIZON_KEY, META_KEY, SWEPT_KEY, Snapshot, StoreError, id_key, log_key, record_key};
+use super::{Family, HORIZON_KEY, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
 use crate::time::{MICROS_MAX, Micros};
@@ -151,14 +151,20 @@ fn unknown() -> Micros {
     MICROS_MAX
 }
 
-/// How far content counts as forgotten: the horizons that have come, joined.
-pub fn read_horizon(snapshot: &dyn Snapshot) -> Result<BTreeMap<ReplicaId, u64>, StoreError> {
-    Ok(read(snapshot, Family::Meta, HORIZON_KEY)?.unwrap_or_default())
+/// The horizons of a home, as far as this hub has come with them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HorizonRow {
+    /// All that have come, joined by maximum.
+    pub joined: BTreeMap<ReplicaId, u64>,
+    /// Those whose forgotten content has not all been dropped yet: it counts as forgotten by the rule.
+    pub pending: Vec<BTreeMap<ReplicaId, u64>>,
+    /// Those that have come before all that lies below them: what they let go cannot be told yet.
+    pub early: Vec<BTreeMap<ReplicaId, u64>>,
 }
 
-/// The horizon below which all that it lets go has been dropped.
-pub fn read_swept(snapshot: &dyn Snapshot) -> Result<BTreeMap<ReplicaId, u64>, StoreError> {
-    Ok(read(snapshot, Family::Meta, SWEPT_KEY)?.unwrap_or_default())
+/// How far content counts as forgotten.
+pub fn read_horizons(snapshot: &dyn Snapshot) -> Result<HorizonRow, StoreError> {
+    Ok(read(snapshot, Family::Meta, HORIZON_KEY)?.unwrap_or_default())
 }
 
 /// Writes a row.

@@ -19,8 +19,8 @@ pub struct Node {
     pub edges: Vec<Digest>,
     /// Bare names that some accepting hub did not know: each stands for the one record that turns out to bear it.
     pub late: Vec<Version>,
-    /// Whether some entry of it lies at or below the horizon.
-    pub below: bool,
+    /// The places of the horizons that some entry of it lies at or below, among those that are looked at.
+    pub below: Vec<usize>,
     /// Whether its content counts as forgotten. Set where the bytes are gone; [`Graph::build`] sets the others.
     pub forgotten: bool,
 }
@@ -92,7 +92,10 @@ impl Graph {
     pub fn until(&self, at: Micros) -> Graph {
         let then = |node: &&Node| node.order_time <= at;
         let nodes = self.nodes.values().filter(then).cloned();
-        Graph::build(nodes.map(|node| Node { below: false, ..node }))
+        Graph::build(nodes.map(|node| Node {
+            below: Vec::new(),
+            ..node
+        }))
     }
 
     /// Records that no edge points at, in the order of their digests.
@@ -205,7 +208,8 @@ impl Graph {
     }
 }
 
-/// Marks what a horizon lets go: among the records at or below it alone, all that were replaced, if they leave one head.
+/// Marks what horizons let go: of each, among the records at or below it alone, all that were replaced, if they leave one
+/// head. What one horizon lets go stays so under later ones, whatever lies below those.
 ///
 /// A function of those records themselves, so that it stays true whatever else comes: an id one of whose records names
 /// a parent by version alone keeps its content, for what a bare name stands for may change.
@@ -215,21 +219,21 @@ fn forget(nodes: &mut BTreeMap<Digest, Node>) {
     if nodes.values().any(reserved) {
         return;
     }
-    let below = || nodes.values().filter(|node| node.below);
-    if below().nth(1).is_none() {
-        return;
-    }
-    let parents = || below().flat_map(|node| &node.sealed.record.parents);
-    if parents().any(|parent| parent.digest.is_none()) {
-        return;
-    }
-    let replaced: BTreeSet<Digest> = parents().filter_map(|parent| parent.digest).collect();
-    let mut heads = below().filter(|node| !replaced.contains(&node.sealed.digest));
-    if heads.next().is_none() || heads.next().is_some() {
-        return;
-    }
-    for node in nodes.values_mut() {
-        node.forgotten |= node.below && replaced.contains(&node.sealed.digest);
+    let horizons: BTreeSet<usize> = nodes.values().flat_map(|node| &node.below).copied().collect();
+    for horizon in horizons {
+        let below = || nodes.values().filter(|node| node.below.contains(&horizon));
+        let parents = || below().flat_map(|node| &node.sealed.record.parents);
+        if parents().any(|parent| parent.digest.is_none()) {
+            continue;
+        }
+        let replaced: BTreeSet<Digest> = parents().filter_map(|parent| parent.digest).collect();
+        let mut heads = below().filter(|node| !replaced.contains(&node.sealed.digest));
+        if heads.next().is_none() || heads.next().is_some() {
+            continue;
+        }
+        for node in nodes.values_mut() {
+            node.forgotten |= node.below.contains(&horizon) && replaced.contains(&node.sealed.digest);
+        }
     }
 }
 

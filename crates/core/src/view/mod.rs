@@ -27,7 +27,7 @@ use crate::hash::Digest;
 use crate::id::{ReplicaId, Version};
 use crate::limits::MERGE_HEADS_MAX;
 use crate::record::{Kind, Parent, RESTORE_ID, Record};
-use crate::time::Micros;
+use crate::time::{EPSILON, Micros, edit_time};
 use crate::value::Value;
 use crate::zoo::{self, Bug};
 
@@ -114,23 +114,28 @@ impl Policy {
     }
 }
 
-/// How far content counts as forgotten: the horizons that the versions of the horizon entity say, joined by maximum. What
-/// does not read as one says nothing.
-pub fn horizon(graph: &Graph) -> BTreeMap<ReplicaId, u64> {
-    let mut joined = BTreeMap::new();
-    for node in graph.nodes() {
-        let clock = node.sealed.record.content.get("vector_clock");
-        for (replica, sequence) in clock.and_then(Value::as_map).into_iter().flatten() {
-            let sequence = sequence
-                .as_int()
-                .and_then(|sequence| u64::try_from(sequence).ok());
-            if let (Ok(replica), Some(sequence)) = (replica.parse(), sequence) {
-                let last: &mut u64 = joined.entry(replica).or_default();
-                *last = sequence.max(*last);
-            }
-        }
+/// The horizon that a record of the horizon entity says; None if it does not read as one.
+pub fn horizon(record: &Record) -> Option<BTreeMap<ReplicaId, u64>> {
+    let clock = record.content.get("vector_clock")?.as_map()?;
+    let point = |(replica, sequence): (&String, &Value)| {
+        let sequence = u64::try_from(sequence.as_int()?).ok()?;
+        Some((replica.parse().ok()?, sequence))
+    };
+    clock.iter().map(point).collect()
+}
+
+/// Whether the time that a version claims cannot be right: `future`, more than it was let count for when it was accepted;
+/// `past`, long before what it was made on top of, or before there was a home. What it claims is kept all the same.
+pub fn suspect_time(policy: &Policy, node: &Node) -> Option<&'static str> {
+    let claimed = edit_time(node.sealed.record.version.as_str())?;
+    let founded = policy.earlier.first().map_or(policy.since, |first| first.since);
+    if claimed > node.order_time {
+        Some("future")
+    } else if claimed.plus(EPSILON) < node.order_time || claimed.plus(EPSILON) < founded {
+        Some("past")
+    } else {
+        None
     }
-    joined
 }
 
 /// One id as a reader sees it.

@@ -9,11 +9,12 @@ use super::merge::{Lens, Walk};
 use crate::domain::{Path, Rule};
 use crate::limits::UNION_ELEMENTS_MAX;
 use crate::value::Value;
+use crate::zoo::{self, Bug};
 
 /// The place of the winner among the candidates, which stand by rank, the newest last. None: the rule does not fit.
 pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usize> {
     if *rule == Rule::Newest {
-        return candidates.len().checked_sub(1);
+        return candidates.len().checked_sub(1); // fits whatever is said, or nothing
     }
     let values: Option<Vec<Value>> = candidates
         .iter()
@@ -32,12 +33,13 @@ pub(super) fn pick(rule: &Rule, candidates: &[&Node], path: &Path) -> Option<usi
         Some(best)
     };
     match rule {
+        Rule::Max | Rule::Min if zoo::planted(Bug::RuleByTime) => candidates.len().checked_sub(1),
         Rule::Max => best(Ordering::Greater),
         Rule::Min => best(Ordering::Less),
         Rule::Prefer(preferred) => preferred
             .iter()
             .find_map(|wanted| values.iter().rposition(|value| value == wanted)),
-        Rule::Newest | Rule::Union => None, // decided above; worked out element by element
+        Rule::Union | Rule::Newest => None, // worked out element by element; done above
     }
 }
 
@@ -73,9 +75,13 @@ pub(super) fn union(walk: &Walk<'_>, path: &Path, candidates: &[&Node]) -> Optio
     let mut kept: Vec<(&Node, usize, &Value)> = Vec::new();
     for element in elements.into_values() {
         let lens = Lens::Element(path, element);
-        let Some(writer) = walk.last_writers(&lens).pop() else {
+        let Some(mut writer) = walk.last_writers(&lens).pop() else {
             continue;
         };
+        if zoo::planted(Bug::UnionForgetsRemoval) {
+            let has = |node: &&&Node| position(node, path, element).is_some();
+            writer = walk.heads.iter().find(has).copied().unwrap_or(writer);
+        }
         if let Some(place) = position(writer, path, element) {
             kept.push((writer, place, element));
         }
@@ -97,4 +103,53 @@ fn list<'n>(node: &'n Node, path: &Path) -> Option<&'n [Value]> {
 
 pub(super) fn position(node: &Node, path: &Path, element: &Value) -> Option<usize> {
     list(node, path)?.iter().position(|other| other == element)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::entry::Sealed;
+    use crate::id::{Id, Version};
+    use crate::record::{Kind, Record};
+    use crate::time::Micros;
+    use crate::value::Map;
+
+    fn node(at: u64, content: &[(&str, Value)]) -> Node {
+        let record = Record {
+            id: Id::new("lamp").unwrap(),
+            version: Version::new(&format!("v{at}")).unwrap(),
+            kind: Kind::Entity {
+                entity_type: "device".into(),
+                name: None,
+                source_type: None,
+            },
+            user_id: None,
+            parents: Vec::new(),
+            deleted: false,
+            content: content
+                .iter()
+                .map(|(k, v)| ((*k).into(), v.clone()))
+                .collect::<Map>(),
+            extra: Map::new(),
+        };
+        Node {
+            sealed: Arc::new(Sealed::new(record)),
+            order_time: Micros(at),
+            edges: Vec::new(),
+            late: Vec::new(),
+            below: Vec::new(),
+            forgotten: false,
+        }
+    }
+
+    /// A field that somebody took away beside another's edit was told as one that the rule `newest` does not fit.
+    #[test]
+    fn newest_fits_where_a_field_was_taken_away() {
+        let (said, gone) = (node(1, &[("a", Value::Int(1))]), node(2, &[]));
+        let path = vec!["content".to_owned(), "a".to_owned()];
+        assert_eq!(pick(&Rule::Newest, &[&said, &gone], &path), Some(1));
+        assert_eq!(pick(&Rule::Max, &[&said, &gone], &path), None);
+    }
 }

@@ -44,7 +44,7 @@ fn node(order_time: u64, record: Record) -> Node {
         order_time: Micros(order_time),
         edges,
         late: Vec::new(),
-        below: false,
+        below: Vec::new(),
         forgotten: false,
     }
 }

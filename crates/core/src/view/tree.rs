@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::{Graph, Node};
 use super::{Policy, View, by_rank, overruled, view};
 use crate::hash::Digest;
-use crate::time::{Micros, Suspect, edit_time};
 
 /// What became of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,15 +42,6 @@ pub struct Branch {
     pub children: Vec<Digest>,
     /// What became of it.
     pub state: State,
-}
-
-impl Branch {
-    /// When its version claims that it was written, and whether that cannot be right.
-    pub fn claim(&self) -> (Option<Micros>, Option<Suspect>) {
-        let edit = edit_time(self.node.sealed.record.version.as_str());
-        let suspect = edit.and_then(|edit| Suspect::of(edit, self.node.order_time));
-        (edit, suspect)
-    }
 }
 
 /// All versions of one id.

@@ -62,8 +62,19 @@ pub fn change_of(before: Option<&View>, after: Option<&View>) -> Option<DiffRow>
     let (before, after) = (there(before), there(after));
     let told = |view: &Option<View>| view.as_ref().map(Shown::of);
     let (was, is) = (told(&before), told(&after));
-    if was == is {
-        return None;
+    // How several heads would become one is no change where the policy alone says otherwise: with several the version
+    // names the policy too.
+    let alike = |was: &Shown, is: &Shown| {
+        let strategy = is.strategy;
+        Shown {
+            strategy,
+            ..was.clone()
+        } == *is
+    };
+    match (&was, &is) {
+        (None, None) => return None,
+        (Some(was), Some(is)) if alike(was, is) => return None,
+        _ => {}
     }
     let mut places: BTreeSet<Path> = BTreeSet::new();
     for view in [&before, &after].into_iter().flatten() {

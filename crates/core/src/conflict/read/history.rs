@@ -9,9 +9,9 @@ use crate::hash::Digest;
 use crate::id::Id;
 use crate::machine::load_graph;
 use crate::store::{Snapshot, StoreError, read_id};
-use crate::time::{Micros, Suspect};
+use crate::time::{Micros, edit_time};
 use crate::value::Map;
-use crate::view::{Branch, Graph, Policy, Tree, tree as lay_out};
+use crate::view::{Branch, Graph, Policy, Tree, suspect_time, tree as lay_out};
 
 /// One version in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,9 +30,9 @@ pub struct VersionRow {
     pub children: Vec<String>,
     /// `head`, `lost` (a head of which readers do not see all that it wrote), `superseded` or `forgotten`.
     pub state: &'static str,
-    /// When its version claims that it was written; null if it claims nothing that reads as a time.
+    /// When its version claims that it was written; null if that reads as no time.
     pub edit_time: Option<String>,
-    /// `future` or `past`, where that claim cannot be right; left out where it may be.
+    /// `future` or `past`, where the time that the version claims cannot be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspect_time: Option<&'static str>,
     /// Where and when it was accepted.
@@ -138,7 +138,7 @@ pub fn history(
     let mut hubs = Hubs::new();
     let mut versions = Vec::with_capacity(end - start);
     for branch in &branches[start..end] {
-        versions.push(version_row(store, branch, &names, &mut hubs)?);
+        versions.push(version_row(store, policy, branch, &names, &mut hubs)?);
     }
     let more = end < branches.len();
     let cursor = versions.last().filter(|_| more).map(|row| row.digest.clone());
@@ -155,6 +155,7 @@ fn names(tree: &Tree) -> BTreeMap<Digest, String> {
 
 fn version_row(
     store: &dyn Snapshot,
+    policy: &Policy,
     branch: &Branch,
     names: &BTreeMap<Digest, String>,
     hubs: &mut Hubs,
@@ -167,7 +168,6 @@ fn version_row(
         (None, Some(map))
     };
     let named = |digests: &[Digest]| digests.iter().filter_map(|d| names.get(d).cloned()).collect();
-    let (edit, suspect) = branch.claim();
     Ok(VersionRow {
         entity,
         relationship,
@@ -175,8 +175,8 @@ fn version_row(
         parents: named(&branch.parents),
         children: named(&branch.children),
         state: branch.state.name(),
-        edit_time: edit.map(|edit| edit.to_string()),
-        suspect_time: suspect.map(Suspect::name),
+        edit_time: edit_time(sealed.record.version.as_str()).map(|edit| edit.to_string()),
+        suspect_time: suspect_time(policy, &branch.node),
         accepted: accepted(store, hubs, &sealed.record.id, &sealed.digest)?,
     })
 }

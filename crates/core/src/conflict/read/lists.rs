@@ -18,7 +18,7 @@ use crate::view::{Policy, View};
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
-    /// In the order of (type, id).
+    /// By type, then id, the shorter first; relationships by id.
     #[serde(flatten)]
     pub items: T,
     /// To be given back for the next page; null on the last.
@@ -106,7 +106,12 @@ fn entity_of(
         return Ok(None);
     };
     let view = view_of(store, policy, &id, at)?;
-    Ok(view.filter(|view| at.is_none() || (view.record.is_entity() && !view.record.deleted)))
+    // It may stand under a type that it had here until an older record came.
+    let stands = |view: &View| {
+        let entity_type = view.record.entity_type().map(str::as_bytes);
+        entity_type.is_some() && entity_type == key.get(1..before) && !view.record.deleted
+    };
+    Ok(view.filter(|view| at.is_none() || stands(view)))
 }
 
 /// Keys of things that may be listed, from one on, at most so many: what is shown now, and with `past` what is gone.

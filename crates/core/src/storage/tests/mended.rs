@@ -366,3 +366,42 @@ fn reserved_ids_are_refused_of_every_kind_deleted_or_not() {
         }
     }
 }
+
+/// The first record of an edge, replaced in the group that brought it: while its row lagged nobody noted where it stood,
+/// and lists of that instant left it out.
+#[test]
+fn an_edge_that_was_moved_in_the_group_that_brought_it_is_found_where_it_stood() {
+    use crate::store::past_edge_key;
+    let mut settings = settings();
+    let any = Map::from([("near".to_owned(), Value::Map(Map::new()))]);
+    settings.policy.insert("relationship".to_owned(), Value::Map(any));
+    let mut bench = Bench::with(settings, MemoryStore::default());
+    bench.settle(Vec::new());
+    let edge = |second: u8, to: &str, parent: Parent| {
+        let mut record = device(&format!("2026-06-15T00:00:0{second}Z-x"), &[parent], 1);
+        record.kind = Kind::Relationship {
+            from: Id::new("a").unwrap(),
+            to: Id::new(to).unwrap(),
+            relationship_type: "near".into(),
+        };
+        record
+    };
+    let bare = Version::new("nobody knows it").unwrap();
+    let first = edge(
+        1,
+        "b",
+        Parent {
+            version: bare,
+            digest: None,
+        },
+    );
+    let known = Parent {
+        version: first.version.clone(),
+        digest: Some(Sealed::new(first.clone()).digest),
+    };
+    let second = edge(2, "c", known);
+    assert_eq!(push(&mut bench, vec![first, second]), Vec::<String>::new());
+    let key = past_edge_key(&Id::new("b").unwrap(), &Id::new("lamp").unwrap());
+    let stood = bench.store.snapshot().get(Family::Past, &key).unwrap();
+    assert!(stood.is_some());
+}
