@@ -10,11 +10,11 @@
 //! | --- | --- |
 //! | names and numbers | [`id`] · [`hash`] · [`rng`] · [`time`] · [`limits`] · [`zoo`] |
 //! | values | [`value`]: free-form content and the canonical form |
-//! | the data | [`record`]: one version · [`clock`]: vector clocks with checks |
+//! | the data | [`record`]: one version · [`clock`]: vector clocks with checks · [`leaf`]: what is compared |
 //! | sets and rules | [`entry`]: the log entry, the change set · [`domain`]: the manifest |
 //! | meaning and carriage | [`view`]: heads and merges · [`wire`]: messages · [`store`]: the port |
 //! | the promise of a room | [`machine`]: a synchronous step |
-//! | one machine each | [`storage`] · [`reconcile`] · [`conflict`] · [`peers`] |
+//! | one machine each | [`storage`] · [`reconcile`] · [`conflict`] · [`merkle`] · [`peers`] |
 //! | the hub as a whole | [`node`]: mail, effects, routing: the only place that knows all rooms |
 
 pub mod hash;
@@ -27,6 +27,7 @@ pub mod zoo;
 pub mod value;
 
 pub mod clock;
+pub mod leaf;
 pub mod record;
 
 pub mod domain;
@@ -38,6 +39,7 @@ pub mod wire;
 
 pub mod conflict;
 pub mod machine;
+pub mod merkle;
 pub mod peers;
 pub mod reconcile;
 pub mod storage;

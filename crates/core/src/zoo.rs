@@ -96,6 +96,12 @@ pub enum Bug {
     UnionForgetsRemoval,
     /// Whoever asks why is told a decision without the declared rules.
     WhyWithoutRules,
+    /// Nodes of the Merkle tree above some leaves are not kept up.
+    StalePath,
+    /// A Merkle tree that is read after a start lacks what changed since it was kept.
+    ReplayLost,
+    /// Forgetting content changes the leaf of a record.
+    LeafOfBytes,
 }
 
 impl Bug {
@@ -146,6 +152,9 @@ impl Bug {
         Bug::RuleByTime,
         Bug::UnionForgetsRemoval,
         Bug::WhyWithoutRules,
+        Bug::StalePath,
+        Bug::ReplayLost,
+        Bug::LeafOfBytes,
     ];
 
     /// Its name in reports and on the command line.
@@ -196,6 +205,9 @@ impl Bug {
             Bug::RuleByTime => "rule-by-time",
             Bug::UnionForgetsRemoval => "union-forgets-removal",
             Bug::WhyWithoutRules => "why-without-rules",
+            Bug::StalePath => "stale-path",
+            Bug::ReplayLost => "replay-lost",
+            Bug::LeafOfBytes => "leaf-of-bytes",
         }
     }
 
@@ -265,6 +277,11 @@ impl Bug {
             Bug::RuleByTime => "a declared largest or smallest value gives way to the newest",
             Bug::UnionForgetsRemoval => "an element that was taken away comes back in a union",
             Bug::WhyWithoutRules => "whoever asks why is told a decision without the declared rules",
+            Bug::StalePath => "nodes of the Merkle tree above some leaves are not kept up",
+            Bug::ReplayLost => {
+                "a Merkle tree that is read after a start lacks what changed since it was kept"
+            }
+            Bug::LeafOfBytes => "forgetting content changes the leaf of a record",
         }
     }
 

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["id", "hash", "rng", "time", "limits", "zoo"],
     &["value"],
-    &["record", "clock"],
+    &["record", "clock", "leaf"],
     &["entry", "domain"],
     &["view", "wire", "store"],
     &["machine"],
-    &["storage", "reconcile", "conflict", "peers"],
+    &["storage", "reconcile", "conflict", "merkle", "peers"],
     &["node"],
 ];
 

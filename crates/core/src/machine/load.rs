@@ -1,17 +1,17 @@
 //! Reading what several rooms need from one snapshot: graphs, views, the policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{MEMBER, POLICY_ID};
-use crate::entry::Sealed;
+use crate::entry::{Entry, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
 use crate::machine::Member;
 use crate::record::{Kind, Record};
 use crate::store::{
-    Family, RecordRow, Snapshot, StoreError, TimeRow, decode_row, id_key, prefix_end, read_horizons, read_id,
-    read_record, scan_prefix, time_prefix, trailing_id, type_prefix,
+    Family, LogRow, RecordRow, Snapshot, StoreError, TimeRow, decode_row, id_key, prefix_end, read_horizons,
+    read_id, read_log, read_record, records_prefix, scan_prefix, time_prefix, trailing_id, type_prefix,
 };
 use crate::time::Micros;
 use crate::value::Value;
@@ -43,6 +43,48 @@ pub fn node(digest: Digest, row: RecordRow, horizons: &[Horizon]) -> Result<Node
     })
 }
 
+/// Reads the entry of a row of the log.
+pub fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
+    Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
+        family: Family::Log.name(),
+        detail: error.to_string(),
+    })
+}
+
+/// What the entries of a record's dots say of it, of those dots that `keep` answers yes for and whose entries are held;
+/// None if there is no such. O(dots) reads of the log.
+pub fn restamped(
+    store: &dyn Snapshot,
+    digest: &Digest,
+    row: &RecordRow,
+    keep: &dyn Fn(&Dot) -> bool,
+) -> Result<Option<RecordRow>, StoreError> {
+    let mut stamps: Vec<Stamp> = Vec::new();
+    for dot in row.dots.iter().filter(|dot| keep(dot)) {
+        let Some(log) = read_log(store, *dot)? else {
+            continue;
+        };
+        let said = stored_entry(&log)?.stamps.into_iter();
+        stamps.extend(said.filter(|stamp| stamp.digest == *digest));
+    }
+    let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
+        return Ok(None);
+    };
+    let sealed = node(*digest, row.clone(), &[])?.sealed;
+    let (mut edges, mut late) = (BTreeSet::new(), BTreeSet::new());
+    for stamp in &stamps {
+        let (named, unknown) = stamp.edges(&sealed.record);
+        edges.extend(named);
+        late.extend(unknown);
+    }
+    Ok(Some(RecordRow {
+        order_time,
+        edges: edges.into_iter().collect(),
+        late: late.into_iter().collect(),
+        ..row.clone()
+    }))
+}
+
 /// The places of the horizons that some of these dots lie at or below.
 pub fn below<'d>(horizons: &[Horizon], dots: impl IntoIterator<Item = &'d Dot> + Clone) -> Vec<usize> {
     let covers = |horizon: &Horizon| {
@@ -63,7 +105,7 @@ pub fn load_graph(store: &dyn Snapshot, id: &Id) -> Result<Graph, StoreError> {
 
 /// The same under other horizons than those that hold. O(versions · horizons).
 pub fn load_graph_under(store: &dyn Snapshot, id: &Id, horizons: &[Horizon]) -> Result<Graph, StoreError> {
-    let prefix = id_key(id);
+    let prefix = records_prefix(id);
     let mut nodes = Vec::new();
     let mut failed = None;
     scan_prefix(store, Family::Records, &prefix, &mut |key, value| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
 use crate::value::Map;
@@ -41,6 +42,70 @@ pub enum ClockDoubt {
     Ahead(Duration),
     /// It is so far behind.
     Behind(Duration),
+}
+
+/// What a hub holds, as anti-entropy tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootTold {
+    /// Of the Merkle tree; None while there is none.
+    pub root: Option<Digest>,
+    /// The clock that it is folded to.
+    pub clock: Clock,
+    /// What clients compare: see [`crate::leaf::state_digest`].
+    pub state: Digest,
+    /// Bytes that the tree and its sketch take.
+    pub bytes: usize,
+}
+
+/// What a comparison of two stores came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// With which hub.
+    pub hub_id: HubId,
+    /// Whether both hold the same, in the end.
+    pub equal: bool,
+    /// At which clock.
+    pub clock: Clock,
+    /// Differences found.
+    pub found: u64,
+    /// Rows mended at this hub.
+    pub mended_here: u64,
+    /// Rows mended at the other.
+    pub mended_there: u64,
+    /// Messages that this hub sent for it.
+    pub trips: u32,
+    /// Bytes of all messages but the entries, roughly.
+    pub bytes: u64,
+    /// From the first question to the end.
+    pub took: Duration,
+}
+
+impl Comparison {
+    /// With nothing found.
+    pub fn of(hub_id: HubId, equal: bool, clock: Clock) -> Comparison {
+        Comparison {
+            hub_id,
+            equal,
+            clock,
+            found: 0,
+            mended_here: 0,
+            mended_there: 0,
+            trips: 0,
+            bytes: 0,
+            took: Duration::ZERO,
+        }
+    }
+}
+
+/// What holding all records against the tree came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// Records read.
+    pub records: u64,
+    /// Rows whose bytes were damaged, and ranges where the tree said otherwise.
+    pub damaged: u64,
+    /// Whether the tree was built anew.
+    pub rebuilt: bool,
 }
 
 /// What an owner wants of the home itself.

@@ -20,7 +20,10 @@ pub fn room_for_page(limits: &Limits) -> usize {
 /// Whether a peer's message brings entries. Where the disk has no room it is dropped: the clock does not move, and the
 /// entries are asked for again when there is room.
 pub fn brings_entries(message: &Message) -> bool {
-    matches!(message, Message::Page { .. } | Message::Push { .. })
+    matches!(
+        message,
+        Message::Page { .. } | Message::Push { .. } | Message::Mend { .. }
+    )
 }
 
 /// What happens to a message that is to leave on a link.
@@ -80,7 +83,7 @@ impl Outbox {
 /// Roughly the bytes that a message takes.
 pub fn size(message: &Message) -> usize {
     match message {
-        Message::Page { bundles, .. } | Message::Push { bundles } => bundles
+        Message::Page { bundles, .. } | Message::Push { bundles } | Message::Mend { bundles } => bundles
             .iter()
             .map(|bundle| {
                 let records = bundle.records.iter().map(|record| record.len() + 8);
@@ -89,6 +92,7 @@ pub fn size(message: &Message) -> usize {
             .sum(),
         Message::Swim { data } => data.len(),
         Message::Chain { links, .. } => links.len() * 80,
+        Message::Tree(tree) => tree.size(),
         _ => 256,
     }
 }
@@ -108,6 +112,7 @@ mod tests {
             round: 1,
             bundles: Vec::new(),
             more: false,
+            holes: Vec::new(),
         };
         assert_eq!(outbox.admit(&news, 700), Admission::Queue);
         assert_eq!(outbox.admit(&news, 800), Admission::LeaveOut);

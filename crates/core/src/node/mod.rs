@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::id::HubId;
-use crate::machine::{ClockDoubt, Horizon, Identity, Link, Ticket, Totals};
+use crate::machine::{Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Ticket, Totals};
 use crate::store::Commit;
 use crate::view::Policy;
 use crate::wire::{Message, Problem, SyncResponse};
-use crate::{conflict, peers, reconcile, storage};
+use crate::{conflict, merkle, peers, reconcile, storage};
 
 /// An input on its way to a room.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub enum Mail {
     Reconcile(reconcile::Input),
     /// To conflicts.
     Conflict(conflict::Input),
+    /// To anti-entropy.
+    Merkle(merkle::Input),
     /// To peers.
     Peers(peers::Input),
 }
@@ -96,6 +98,12 @@ pub enum Notice {
     ClockDoubt(Option<ClockDoubt>),
     /// How far content counts as forgotten.
     Horizon(Horizon),
+    /// What this hub holds, as anti-entropy tells it.
+    Root(RootTold),
+    /// What a comparison with another hub came to.
+    Compared(Comparison),
+    /// What holding all records against the tree came to.
+    Checked(Check),
     /// A fork, a rollback, a new life.
     Event(storage::Event),
     /// Who is there.
@@ -132,8 +140,10 @@ pub fn deliver(link: Link, message: Message) -> Mail {
         | Message::Pull { .. }
         | Message::Page { .. }
         | Message::Push { .. }
+        | Message::Mend { .. }
         | Message::Trace { .. }
         | Message::Chain { .. } => Mail::Reconcile(reconcile::Input::Message { link, message }),
+        Message::Tree(message) => Mail::Merkle(merkle::Input::Message { link, message }),
     }
 }
 
@@ -164,12 +174,17 @@ impl Route for storage::Output {
                 applied,
                 gap,
                 forks,
+                mended,
             } => {
+                if let Some(mended) = mended {
+                    post(Mail::Merkle(merkle::Input::Mended { link, mended }));
+                }
                 post(Mail::Reconcile(reconcile::Input::Applied {
                     link,
                     applied,
                     gap,
                     forks,
+                    mended,
                 }));
             }
             Output::Durable {
@@ -178,6 +193,7 @@ impl Route for storage::Output {
                 totals,
             } => {
                 let entries = bundles.len();
+                post(Mail::Merkle(merkle::Input::Durable));
                 post(Mail::Peers(peers::Input::Clock(clock.clone())));
                 post(Mail::Reconcile(reconcile::Input::Durable {
                     bundles,
@@ -221,7 +237,10 @@ impl Route for reconcile::Output {
                 effects.push(Effect::Send { link, message: bye });
                 effects.push(Effect::Cut { link, code, detail });
             }
-            Output::Apply { link, bundles } => post(Mail::Storage(storage::Input::Apply { link, bundles })),
+            Output::Apply { link, bundles, mend } => {
+                post(Mail::Storage(storage::Input::Apply { link, bundles, mend }));
+            }
+            Output::Doubt => post(Mail::Merkle(merkle::Input::Doubt)),
             Output::Accept { ticket, sets } => post(Mail::Storage(storage::Input::Accept { ticket, sets })),
             Output::Fork { replica, common } => {
                 post(Mail::Storage(storage::Input::Fork { replica, common }));
@@ -236,6 +255,32 @@ impl Route for reconcile::Output {
                 wall: None,
             })),
             Output::Reply { ticket, answer } => effects.push(Effect::Reply { ticket, answer }),
+        }
+    }
+}
+
+impl Route for merkle::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        use merkle::Output;
+        let mut post = |mail| effects.push(Effect::Post(mail));
+        match self {
+            Output::Send { link, message } => effects.push(Effect::Send {
+                link,
+                message: Message::Tree(message),
+            }),
+            Output::Serve { link, dots } => post(Mail::Reconcile(reconcile::Input::Serve { link, dots })),
+            Output::Again { link } => post(Mail::Reconcile(reconcile::Input::Again { link })),
+            Output::Recheck { records } => post(Mail::Storage(storage::Input::Recheck { records })),
+            Output::Recount { records, leaves } => {
+                post(Mail::Storage(storage::Input::Recount { records, leaves }));
+            }
+            Output::Keep { rows, above, upto } => {
+                post(Mail::Storage(storage::Input::KeepTree { rows, above, upto }));
+            }
+            Output::Key { key } => post(Mail::Storage(storage::Input::TreeKey { key })),
+            Output::Root(told) => effects.push(Effect::Notice(Notice::Root(told))),
+            Output::Compared(comparison) => effects.push(Effect::Notice(Notice::Compared(comparison))),
+            Output::Checked(check) => effects.push(Effect::Notice(Notice::Checked(check))),
         }
     }
 }
@@ -276,9 +321,13 @@ impl Route for peers::Output {
                 lz4,
             } => {
                 post(Mail::Reconcile(reconcile::Input::LinkUp { link, hub_id, clock }));
+                post(Mail::Merkle(merkle::Input::LinkUp { link, hub_id }));
                 effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
             }
-            Output::LinkDown { link } => post(Mail::Reconcile(reconcile::Input::LinkDown { link })),
+            Output::LinkDown { link } => {
+                post(Mail::Reconcile(reconcile::Input::LinkDown { link }));
+                post(Mail::Merkle(merkle::Input::LinkDown { link }));
+            }
             Output::Join { home_id } => post(Mail::Storage(storage::Input::Join { home_id })),
             Output::Twin { of } => post(Mail::Storage(storage::Input::Twin { of })),
             Output::Peers(peers) => effects.push(Effect::Notice(Notice::Peers(peers))),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::page::{Filter, page};
 use super::{Output, Pending, Reconcile};
 use crate::clock::Clock;
-use crate::entry::Entry;
 use crate::hash::{Check, Digest};
 use crate::id::{Dot, HubId, ReplicaId};
+use crate::machine::stored_entry;
 use crate::machine::{Landed, SetResult, Ticket, load_members, load_policy};
 use crate::record::Record;
 use crate::store::{
@@ -72,13 +72,6 @@ pub fn client_start(store: &dyn Snapshot, clock: &Clock) -> Result<Start, StoreE
         }
     }
     Ok(start)
-}
-
-fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
-    Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
-        family: Family::Log.name(),
-        detail: error.to_string(),
-    })
 }
 
 /// The first row under a prefix that is accepted.
@@ -331,6 +324,7 @@ impl Reconcile {
             let bytes_max = self.settings.limits.page_bytes_max;
             let page = page(store, &start.clock, &filter, request.limit, bytes_max)?;
             fill(&mut response, &page.emitted)?;
+            self.found_holes(&page.holes, out);
             (response.vector_clock, response.clock_checks) = clock_to_wire(&page.next);
             response.reset = start.reset.iter().map(ReplicaId::to_string).collect();
             response.cursor = page.more.then(|| "more".to_owned());

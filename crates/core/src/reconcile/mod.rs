@@ -4,6 +4,7 @@
 //! placed it in its chain.
 
 mod client;
+mod mend;
 mod page;
 mod peer;
 mod trace;
@@ -11,18 +12,19 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::{Start, client_start};
-pub use page::{Emitted, Filter, PageOf, Picked, page};
+use mend::Hole;
+pub use page::{Emitted, Filter, PageOf, Picked, page, whole};
 use peer::{Peer, Pull};
 
 use crate::clock::{Clock, Point};
 use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
-use crate::id::{HubId, ReplicaId};
+use crate::id::{Dot, HubId, ReplicaId};
 use crate::limits::Limits;
 use crate::machine::{Gauge, Identity, Landed, Link, Machine, SetResult, Ticket};
 use crate::store::{Snapshot, StoreError};
@@ -47,7 +49,7 @@ pub enum Input {
         /// Which.
         link: Link,
     },
-    /// One of: clock, pull, page, push, trace, chain.
+    /// One of: clock, pull, page, push, mend, trace, chain.
     Message {
         /// From where.
         link: Link,
@@ -73,6 +75,20 @@ pub enum Input {
         gap: bool,
         /// Replicas whose chain parts from ours.
         forks: Vec<ReplicaId>,
+        /// How many rows were mended, where that was asked for.
+        mended: Option<usize>,
+    },
+    /// Anti-entropy has found that a peer lacks what these entries hold.
+    Serve {
+        /// Which peer.
+        link: Link,
+        /// Which entries.
+        dots: Vec<Dot>,
+    },
+    /// Anti-entropy has found that so much differs that all of a peer's entries are to be taken again.
+    Again {
+        /// Which peer.
+        link: Link,
     },
     /// A client's sync exchange.
     Sync {
@@ -124,7 +140,11 @@ pub enum Output {
         link: Link,
         /// In the peer's order of arrival.
         bundles: Vec<Bundle>,
+        /// Whether what is held already is to be held against them.
+        mend: bool,
     },
+    /// This hub does not hold what its log or its clock says.
+    Doubt,
     /// For storage: a client's sets.
     Accept {
         /// Comes back.
@@ -214,6 +234,10 @@ pub struct Reconcile {
     rounds: u64,
     /// At most one for each log of each peer.
     traces: BTreeMap<(Link, ReplicaId), trace::Trace>,
+    /// Places in our own logs where entries are missing, and where each was asked for last.
+    holes: BTreeMap<ReplicaId, Hole>,
+    /// Peers whose entries are all to be taken again.
+    again: BTreeSet<Link>,
     /// Found by traces: from where a peer's branch is to be asked for, since it stands and ours does not.
     partings: BTreeMap<(Link, ReplicaId), Point>,
     pending: BTreeMap<Ticket, Pending>,
@@ -235,6 +259,8 @@ impl Reconcile {
             pull: None,
             rounds: 0,
             traces: BTreeMap::new(),
+            holes: BTreeMap::new(),
+            again: BTreeSet::new(),
             partings: BTreeMap::new(),
             pending: BTreeMap::new(),
             turn: 0,
@@ -256,8 +282,14 @@ impl Reconcile {
         match message {
             Message::Clock { clock } => self.heard_clock(now, store, link, &clock, out)?,
             Message::Pull { round, clock } => self.answer_pull(store, link, round, &clock, out)?,
-            Message::Page { round, bundles, more } => self.heard_page(now, link, round, bundles, more, out),
+            Message::Page {
+                round,
+                bundles,
+                more,
+                holes,
+            } => self.heard_page(now, link, round, bundles, (more, &holes), out),
             Message::Push { bundles } => self.heard_push(link, bundles, out),
+            Message::Mend { bundles } => self.heard_mend(link, bundles, out),
             Message::Trace { replica, above } => trace::answer(store, link, replica, above, out)?,
             Message::Chain {
                 replica,
@@ -268,6 +300,7 @@ impl Reconcile {
                 self.maybe_pull(now, out);
             }
             Message::Hello(_)
+            | Message::Tree(_)
             | Message::Swim { .. }
             | Message::Ping { .. }
             | Message::Pong { .. }
@@ -305,7 +338,20 @@ impl Machine for Reconcile {
                     applied,
                     gap,
                     forks,
-                } => self.applied(now, link, applied, gap, &forks, out),
+                    mended,
+                } => {
+                    let landed = peer::Landed {
+                        applied,
+                        gap,
+                        forks,
+                        mended,
+                    };
+                    self.applied(now, link, &landed, out);
+                }
+                Input::Serve { link, dots } => self.serve(store, link, &dots, out)?,
+                Input::Again { link } => {
+                    self.again.insert(link);
+                }
                 Input::Sync { ticket, request } => self.sync(now, store, ticket, request, out)?,
                 Input::Accepted { ticket, results } => self.accepted(now, store, ticket, results, out)?,
                 Input::Judged {
@@ -347,6 +393,11 @@ impl Machine for Reconcile {
             ),
             gauge("reconcile: traces", self.traces.len(), logs),
             gauge("reconcile: partings", self.partings.len(), logs),
+            gauge(
+                "reconcile: holes",
+                self.holes.len(),
+                self.settings.limits.clock_entries_max,
+            ),
             gauge(
                 "reconcile: entries of clocks",
                 self.peers

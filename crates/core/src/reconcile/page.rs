@@ -10,7 +10,8 @@ use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
 use crate::record::Record;
 use crate::store::{
-    Family, LogRow, Snapshot, StoreError, decode_row, log_end, log_key, read_id, read_record,
+    Family, LogRow, ReplicaRow, Snapshot, StoreError, decode_row, log_end, log_key, read_id, read_log,
+    read_record,
 };
 use crate::wire::{Filters, SyncType, WireBundle};
 use crate::zoo::{self, Bug};
@@ -85,6 +86,9 @@ pub struct PageOf {
     pub next: Clock,
     /// Whether there is more.
     pub more: bool,
+    /// Entries that this hub should hold and does not, or not whole, each the first of its replica: nothing above it is
+    /// served.
+    pub holes: Vec<Dot>,
     /// Canonical bytes of the records.
     pub bytes: usize,
 }
@@ -93,11 +97,26 @@ pub struct PageOf {
 struct Reader {
     replica: ReplicaId,
     from: u64,
+    /// The last entry that this hub says it holds.
+    tip: u64,
     rows: VecDeque<(u64, LogRow)>,
     ended: bool,
 }
 
 impl Reader {
+    /// Puts the next row among those that may be taken. Where there is none and should be, the log has lost its end.
+    fn offer(&self, at: usize, open: &mut BTreeMap<u64, usize>, page: &mut PageOf) {
+        let last = page.next.sequence(&self.replica);
+        match self.rows.front() {
+            Some((_, row)) => drop(open.insert(row.arrival, at)),
+            None if last < self.tip => page.holes.push(Dot {
+                replica: self.replica,
+                sequence: last + 1,
+            }),
+            None => {}
+        }
+    }
+
     fn fill(&mut self, store: &dyn Snapshot) -> Result<(), StoreError> {
         if !self.rows.is_empty() || self.ended {
             return Ok(());
@@ -144,6 +163,7 @@ pub fn page(
         emitted: Vec::new(),
         next: from.clone(),
         more: false,
+        holes: Vec::new(),
         bytes: 0,
     };
     let (mut records, mut passed) = (0, 0);
@@ -151,9 +171,7 @@ pub fn page(
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();
     for (at, reader) in readers.iter_mut().enumerate() {
         reader.fill(store)?;
-        if let Some((_, row)) = reader.rows.front() {
-            open.insert(row.arrival, at);
-        }
+        reader.offer(at, &mut open, &mut page);
     }
     while let Some((_, at)) = open.pop_first() {
         if records >= records_max
@@ -171,12 +189,23 @@ pub fn page(
             replica: reader.replica,
             sequence,
         };
-        reader.fill(store)?;
-        if let Some((_, row)) = reader.rows.front() {
-            open.insert(row.arrival, at);
-        }
+        let follows = page.next.sequence(&dot.replica);
+        let whole = match sound(&row) {
+            Some(entry) if entry.prev.map_or(0, |(before, _)| before) <= follows => {
+                select(store, &row, &entry, filter)?
+            }
+            _ => None,
+        };
+        let Some(mut found) = whole else {
+            page.holes.push(Dot {
+                sequence: follows + 1,
+                ..dot
+            });
+            continue; // and nothing more of this replica
+        };
         page.next.set(dot.replica, sequence, Some(row.hash.check()));
-        let mut found = select(store, &row, filter)?;
+        reader.fill(store)?;
+        reader.offer(at, &mut open, &mut page);
         if zoo::planted(Bug::SetSplit) && filter.sync_type.is_some() {
             found.truncate(records_max - records);
         }
@@ -197,40 +226,60 @@ pub fn page(
 
 fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError> {
     let mut readers = Vec::new();
-    store.scan(Family::Replicas, &[], None, &mut |key, _| {
+    let mut failed = None;
+    store.scan(Family::Replicas, &[], None, &mut |key, value| {
+        let tip = match decode_row::<ReplicaRow>(Family::Replicas, value) {
+            Ok(row) => row.sequence,
+            Err(error) => {
+                failed = Some(error);
+                return false;
+            }
+        };
         if let Ok(replica) = key.try_into().map(ReplicaId) {
             let from = from.sequence(&replica).saturating_add(1);
             readers.push(Reader {
                 replica,
                 from,
+                tip,
                 rows: VecDeque::new(),
                 ended: false,
             });
         }
         true
     })?;
-    Ok(readers)
+    failed.map_or(Ok(readers), Err)
 }
 
-fn select(store: &dyn Snapshot, row: &LogRow, filter: &Filter) -> Result<Vec<Picked>, StoreError> {
+/// The entry of a row, if its bytes are what they were.
+fn sound(row: &LogRow) -> Option<Entry> {
+    let entry = Entry::from_stored(&row.entry).ok()?;
+    (Digest::of(&row.entry) == row.hash && entry.stamps.len() == row.ids.len()).then_some(entry)
+}
+
+/// One entry with all its records, to be taken again elsewhere; None if it is not held whole.
+pub fn whole(store: &dyn Snapshot, dot: Dot) -> Result<Option<Emitted>, StoreError> {
+    let Some(row) = read_log(store, dot)? else {
+        return Ok(None);
+    };
+    let Some(entry) = sound(&row) else { return Ok(None) };
+    let records = select(store, &row, &entry, &Filter::default())?;
+    Ok(records.map(|records| Emitted { dot, row, records }))
+}
+
+/// None if a record that the entry names is not there.
+fn select(
+    store: &dyn Snapshot,
+    row: &LogRow,
+    entry: &Entry,
+    filter: &Filter,
+) -> Result<Option<Vec<Picked>>, StoreError> {
     if filter.filters.since.is_some_and(|since| row.accepted < since) {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
-    let entry = Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
-        family: Family::Log.name(),
-        detail: error.to_string(),
-    })?;
     let mut found = Vec::with_capacity(row.ids.len());
     for (at, (id, stamp)) in row.ids.iter().zip(&entry.stamps).enumerate() {
         let Some(record) = read_record(store, id, &stamp.digest)? else {
-            let detail = format!(
-                "the record {} of {id} that the log names is not there",
-                stamp.digest
-            );
-            return Err(StoreError::Corrupt {
-                family: Family::Records.name(),
-                detail,
-            });
+            return Ok(None);
         };
         if passes(store, id, &stamp.digest, &record.record, filter)? {
             found.push(Picked {
@@ -241,7 +290,7 @@ fn select(store: &dyn Snapshot, row: &LogRow, filter: &Filter) -> Result<Vec<Pic
             });
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn passes(

@@ -2,13 +2,14 @@
 //!
 //! Small news is pushed at once; anything larger is pulled, page by page, so that the receiver sets the pace.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Output, Reconcile, Settings};
 use crate::clock::Clock;
 use crate::entry::Bundle;
-use crate::id::{HubId, ReplicaId};
+use crate::id::{Dot, HubId, ReplicaId};
 use crate::limits::PULL_TIMEOUT;
 use crate::machine::Link;
 use crate::reconcile::page::{Filter, page};
@@ -21,6 +22,8 @@ use crate::zoo::{self, Bug};
 const TELL_MIN: Duration = Duration::from_millis(20);
 /// A peer whose page brought nothing is not asked again before this.
 const STALL: Duration = Duration::from_secs(2);
+/// A peer is not asked before this for a log that it does not hold whole.
+const HOLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
@@ -42,7 +45,9 @@ pub(super) struct Peer {
     /// Points of its clock that were found in our own chains.
     pub verified: Clock,
     /// Not asked before this.
-    stalled_until: Duration,
+    pub stalled_until: Duration,
+    /// Logs that it said it does not hold whole, and until when it is not asked for them.
+    holes: BTreeMap<ReplicaId, Duration>,
 }
 
 impl Peer {
@@ -59,6 +64,7 @@ impl Peer {
             ready: false,
             verified: Clock::new(),
             stalled_until: Duration::ZERO,
+            holes: BTreeMap::new(),
         }
     }
 
@@ -74,7 +80,9 @@ impl Peer {
 
     /// When a stalled peer that has something for us may be asked again.
     pub fn wakes(&self, clock: &Clock) -> Option<Duration> {
-        (self.stalled_until > Duration::ZERO && clock.lacks(&self.clock)).then_some(self.stalled_until)
+        let stalled = (self.stalled_until > Duration::ZERO).then_some(self.stalled_until);
+        let wakes = stalled.max(self.holes.values().min().copied());
+        wakes.filter(|_| clock.lacks(&self.clock))
     }
 }
 
@@ -87,9 +95,22 @@ pub(super) struct Pull {
     /// What will be held when everything asked for so far has landed.
     projected: Clock,
     /// Pages handed to storage and not yet durable.
-    landing: usize,
+    pub landing: usize,
     /// Whether the page of `round` is still to come.
-    waiting: bool,
+    pub waiting: bool,
+    /// Whether what is held already is taken again too.
+    pub mend: bool,
+    /// Whether the last page said that there is more.
+    pub more: bool,
+}
+
+/// What a peer's entries came to.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub applied: usize,
+    pub gap: bool,
+    pub forks: Vec<ReplicaId>,
+    pub mended: Option<usize>,
 }
 
 impl Reconcile {
@@ -165,25 +186,29 @@ impl Reconcile {
         if let Some(((link, replica), point)) = self.partings.pop_first() {
             let mut from = self.arriving.clone();
             from.set(replica, point.sequence, point.check);
-            return self.pull_from(now, link, from, out);
+            return self.pull_from(now, link, from, false, out);
         }
-        let useful = |link: &Link, clock: &Clock| {
-            clock.iter().any(|(replica, point)| {
+        if self.maybe_mend(now, out) {
+            return;
+        }
+        let useful = |link: &Link, peer: &Peer| {
+            peer.clock.iter().any(|(replica, point)| {
                 !self.traces.contains_key(&(*link, *replica))
+                    && peer.holes.get(replica).is_none_or(|until| *until <= now.mono)
                     && self.arriving.sequence(replica) < point.sequence
             })
         };
         let ready = self
             .peers
             .iter()
-            .filter(|(link, p)| p.ready && p.stalled_until <= now.mono && useful(link, &p.clock));
+            .filter(|(link, p)| p.ready && p.stalled_until <= now.mono && useful(link, p));
         let Some((link, _)) = ready.min_by_key(|(link, _)| (link.0 as usize).wrapping_sub(self.turn)) else {
             return;
         };
-        self.pull_from(now, *link, self.arriving.clone(), out);
+        self.pull_from(now, *link, self.arriving.clone(), false, out);
     }
 
-    fn pull_from(&mut self, now: Now, link: Link, from: Clock, out: &mut Vec<Output>) {
+    pub(super) fn pull_from(&mut self, now: Now, link: Link, from: Clock, mend: bool, out: &mut Vec<Output>) {
         self.rounds += 1;
         let message = Message::Pull {
             round: self.rounds,
@@ -196,12 +221,14 @@ impl Reconcile {
             projected: from,
             landing: 0,
             waiting: true,
+            mend,
+            more: false,
         });
         out.push(Output::Send { link, message });
     }
 
     /// Hands a peer's entries to storage; until they are durable they count as arriving, and nobody is asked for them.
-    fn apply(&mut self, link: Link, bundles: Vec<Bundle>, out: &mut Vec<Output>) {
+    pub(super) fn apply(&mut self, link: Link, bundles: Vec<Bundle>, mend: bool, out: &mut Vec<Output>) {
         for bundle in &bundles {
             let dot = bundle.entry.dot;
             if !self.arriving.covers(dot) {
@@ -210,7 +237,7 @@ impl Reconcile {
             }
         }
         self.applying += 1;
-        out.push(Output::Apply { link, bundles });
+        out.push(Output::Apply { link, bundles, mend });
     }
 
     pub(super) fn answer_pull(
@@ -241,12 +268,14 @@ impl Reconcile {
             peer.sent.join(&page.next);
         }
         let bundles = page.emitted.iter().map(super::Emitted::to_wire).collect();
+        self.found_holes(&page.holes, out);
         out.push(Output::Send {
             link,
             message: Message::Page {
                 round,
                 bundles,
                 more: page.more,
+                holes: page.holes,
             },
         });
         Ok(())
@@ -258,9 +287,16 @@ impl Reconcile {
         link: Link,
         round: u64,
         bundles: Vec<WireBundle>,
-        more: bool,
+        (more, holes): (bool, &[Dot]),
         out: &mut Vec<Output>,
     ) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            let logs = self.settings.limits.clock_entries_max;
+            for hole in holes.iter().take(logs) {
+                peer.holes.insert(hole.replica, now.mono + HOLE);
+            }
+            peer.holes.retain(|_, until| *until > now.mono);
+        }
         if !self
             .pull
             .as_ref()
@@ -279,6 +315,8 @@ impl Reconcile {
                 .set(dot.replica, dot.sequence, Some(bundle.hash.check()));
         }
         pull.waiting = false;
+        pull.more = more;
+        let mend = pull.mend;
         pull.deadline = now.mono + PULL_TIMEOUT;
         if bundles.is_empty() {
             // It said that it has more than we hold, and sends nothing: a stale clock, or a lie.
@@ -292,14 +330,14 @@ impl Reconcile {
             return;
         }
         pull.landing += 1;
-        self.apply(link, bundles, out);
+        self.apply(link, bundles, mend, out);
         if more {
             self.pull_on(now, out);
         }
     }
 
     /// Asks for the next page while the last is still landing: one ahead, no more.
-    fn pull_on(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn pull_on(&mut self, now: Now, out: &mut Vec<Output>) {
         let Some(pull) = self.pull.as_mut() else { return };
         if pull.waiting || pull.landing > 1 {
             return;
@@ -328,12 +366,17 @@ impl Reconcile {
             .filter(|bundle| !known.covers(bundle.entry.dot))
             .collect();
         if !new.is_empty() {
-            self.apply(link, new, out);
+            self.apply(link, new, false, out);
         }
     }
 
     /// Verifies what a peer sent; what it sends, it holds.
-    fn open(&mut self, link: Link, bundles: Vec<WireBundle>, out: &mut Vec<Output>) -> Option<Vec<Bundle>> {
+    pub(super) fn open(
+        &mut self,
+        link: Link,
+        bundles: Vec<WireBundle>,
+        out: &mut Vec<Output>,
+    ) -> Option<Vec<Bundle>> {
         let mut opened = Vec::with_capacity(bundles.len().min(self.settings.limits.page_records_max));
         for bundle in bundles {
             match bundle.open() {
@@ -363,15 +406,14 @@ impl Reconcile {
         Some(opened)
     }
 
-    pub(super) fn applied(
-        &mut self,
-        now: Now,
-        link: Link,
-        applied: usize,
-        gap: bool,
-        forks: &[ReplicaId],
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn applied(&mut self, now: Now, link: Link, landed: &Landed, out: &mut Vec<Output>) {
+        let Landed {
+            applied,
+            gap,
+            forks,
+            mended,
+        } = landed;
+        let (applied, gap) = (*applied, *gap);
         self.applying = self.applying.saturating_sub(1);
         if self.applying == 0 || gap || !forks.is_empty() {
             // Whatever was dropped is not arriving any more.
@@ -380,10 +422,12 @@ impl Reconcile {
         for replica in forks {
             self.trace(link, *replica, out);
         }
-        if let Some(pull) = self
+        if mended.is_some() {
+            self.mend_landed(now, link, out);
+        } else if let Some(pull) = self
             .pull
             .as_mut()
-            .filter(|pull| pull.link == link && pull.landing > 0)
+            .filter(|pull| pull.link == link && pull.landing > 0 && !pull.mend)
         {
             pull.landing -= 1;
             if applied == 0
@@ -486,6 +530,7 @@ impl Reconcile {
             if peer.stalled_until <= now.mono {
                 peer.stalled_until = Duration::ZERO;
             }
+            peer.holes.retain(|_, until| *until > now.mono);
         }
         self.maybe_pull(now, out);
     }

@@ -191,7 +191,8 @@ fn what_arrives_is_not_asked_for_again_while_it_lands() {
         out,
         vec![Output::Apply {
             link: Link(1),
-            bundles: bundles.clone()
+            bundles: bundles.clone(),
+            mend: false,
         }]
     );
     let out = step(&mut room, 2, vec![said(1, &held(&bundles))]);
@@ -206,6 +207,7 @@ fn what_arrives_is_not_asked_for_again_while_it_lands() {
             applied: 2,
             gap: false,
             forks: Vec::new(),
+            mended: None,
         },
     ];
     assert!(

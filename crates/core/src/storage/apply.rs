@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fork::Parting;
 use super::group::Group;
+use super::mend::Gap;
 use super::{Event, Output};
 use crate::entry::{Bundle, Stamp};
 use crate::id::{Dot, ReplicaId};
@@ -16,6 +17,8 @@ use crate::zoo::{self, Bug};
 enum Place {
     /// The next one.
     Next,
+    /// Our chain names it, and our log has lost it.
+    Lost,
     /// Held already.
     Held,
     /// Something before it is missing.
@@ -29,8 +32,15 @@ enum Place {
 
 impl Group<'_> {
     /// Takes what fits. What comes early is dropped, and `gap` says so: it is asked for again from the clock.
-    pub fn apply_all(&mut self, link: Link, bundles: Vec<Bundle>) -> Result<(), StoreError> {
+    ///
+    /// To `mend`, what is held already is held against what came, row by row.
+    pub fn apply_all(&mut self, link: Link, mut bundles: Vec<Bundle>, mend: bool) -> Result<(), StoreError> {
         let (mut applied, mut gap, mut forks) = (0, false, BTreeSet::new());
+        let mut mended = 0;
+        if mend {
+            // Of several entries that were lost in a row, only the last is named by one that is left.
+            bundles = self.lost_ones_backwards(bundles)?;
+        }
         let mut fallen = BTreeSet::new();
         for bundle in bundles {
             let replica = bundle.entry.dot.replica;
@@ -39,7 +49,15 @@ impl Group<'_> {
             }
             let place = self.place(&bundle)?;
             match place {
+                Place::Held if mend => {
+                    mended += self.mend(&bundle)?;
+                    continue;
+                }
                 Place::Held | Place::Dead => continue,
+                Place::Lost => {
+                    mended += self.fill_gap(&bundle)?;
+                    continue;
+                }
                 Place::Early => {
                     gap = true;
                     continue;
@@ -84,8 +102,26 @@ impl Group<'_> {
             applied,
             gap,
             forks,
+            mended: mend.then_some(mended),
         });
         Ok(())
+    }
+
+    /// Entries that our log lacks in the middle, the last first, before all others in their order.
+    fn lost_ones_backwards(&self, bundles: Vec<Bundle>) -> Result<Vec<Bundle>, StoreError> {
+        let (mut lost, mut rest) = (Vec::new(), Vec::new());
+        for bundle in bundles {
+            let dot = bundle.entry.dot;
+            let covered = self.state.clock.covers(dot);
+            if covered && read_log(&self.overlay, dot)?.is_none() {
+                lost.push(bundle);
+            } else {
+                rest.push(bundle);
+            }
+        }
+        lost.sort_by_key(|bundle| std::cmp::Reverse((bundle.entry.dot.replica, bundle.entry.dot.sequence)));
+        lost.append(&mut rest);
+        Ok(lost)
     }
 
     fn place(&self, bundle: &Bundle) -> Result<Place, StoreError> {
@@ -111,6 +147,13 @@ impl Group<'_> {
         let tip = self.state.tips.get(&dot.replica);
         if tip.is_some_and(|tip| tip.sequence >= dot.sequence) {
             let held = read_log(&self.overlay, dot)?;
+            if held.is_none() {
+                match self.gap_at(dot, &bundle.hash)? {
+                    Gap::Names => return Ok(Place::Lost),
+                    Gap::Within => return Ok(Place::Early),
+                    Gap::Denies => {}
+                }
+            }
             // Another entry under this dot, or one where our chain has a gap: two branches.
             return Ok(if held.is_some_and(|row| row.hash == bundle.hash) {
                 Place::Held

@@ -6,16 +6,15 @@
 //! Invariant: a branch is set aside in the commit that takes in the first entry of the one that stands. Whoever gave a
 //! branch up can so show the other by its clock, and all others find the fork there.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Event;
 use super::group::Group;
 use super::index::Lag;
-use crate::entry::{Bundle, ChangeSet, Entry, Sealed, Stamp};
+use crate::entry::{Bundle, ChangeSet, Sealed};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
-use crate::machine::node;
+use crate::machine::{node, restamped, stored_entry};
 use crate::store::{
     Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key,
     log_end, log_key, read_log, read_record, record_key,
@@ -108,7 +107,12 @@ impl Group<'_> {
     }
 
     /// The first entries above `common`, in the order of their chain.
-    fn branch(&self, replica: ReplicaId, common: u64, max: usize) -> Result<Vec<(Dot, LogRow)>, StoreError> {
+    pub(super) fn branch(
+        &self,
+        replica: ReplicaId,
+        common: u64,
+        max: usize,
+    ) -> Result<Vec<(Dot, LogRow)>, StoreError> {
         let from = log_key(Dot {
             replica,
             sequence: common + 1,
@@ -152,7 +156,9 @@ impl Group<'_> {
                 continue;
             };
             record.dots.retain(|held| *held != dot);
-            self.restamp(id, &stamp.digest, &mut record)?;
+            let old = record.leaf(id, &stamp.digest);
+            self.restamp(&stamp.digest, &mut record)?;
+            self.note_leaf(Some(old), Some(record.leaf(id, &stamp.digest)));
             self.overlay.put(
                 Family::Records,
                 record_key(id, &stamp.digest),
@@ -166,33 +172,10 @@ impl Group<'_> {
 
     /// What a record's entries still say of it, without the one that was set aside. A record left without any keeps
     /// what it had until it is accepted anew in the same commit.
-    fn restamp(&self, id: &Id, digest: &Digest, row: &mut RecordRow) -> Result<(), StoreError> {
-        let mut stamps: Vec<Stamp> = Vec::new();
-        for dot in &row.dots {
-            let Some(log) = read_log(&self.overlay, *dot)? else {
-                continue;
-            };
-            stamps.extend(
-                stored_entry(&log)?
-                    .stamps
-                    .into_iter()
-                    .filter(|stamp| stamp.digest == *digest),
-            );
+    pub(super) fn restamp(&self, digest: &Digest, row: &mut RecordRow) -> Result<(), StoreError> {
+        if let Some(next) = restamped(&self.overlay, digest, row, &|_| true)? {
+            *row = next;
         }
-        let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
-            return Ok(());
-        };
-        let sealed = node(*digest, row.clone(), &[])?.sealed;
-        debug_assert_eq!(sealed.record.id, *id);
-        let (mut all_edges, mut all_late) = (BTreeSet::new(), BTreeSet::new());
-        for stamp in &stamps {
-            let (edges, late) = stamp.edges(&sealed.record);
-            all_edges.extend(edges);
-            all_late.extend(late);
-        }
-        row.order_time = order_time;
-        row.edges = all_edges.into_iter().collect();
-        row.late = all_late.into_iter().collect();
         Ok(())
     }
 
@@ -209,11 +192,4 @@ impl Group<'_> {
         }
         Ok(if orphaned { set } else { Vec::new() })
     }
-}
-
-fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
-    Entry::from_stored(&row.entry).map_err(|error| StoreError::Corrupt {
-        family: Family::Log.name(),
-        detail: error.to_string(),
-    })
 }

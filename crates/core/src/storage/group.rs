@@ -10,11 +10,12 @@ use super::state::{Settings, State};
 use super::{Event, Output};
 use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
+use crate::leaf::{Leaf, Sum};
 use crate::limits::{LEASE, RESOLVED_MAX};
 use crate::machine::{Horizon, Link, load_members, load_policy, load_view};
 use crate::store::{
-    Commit, Family, HighWater, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError, encode_row,
-    log_key,
+    Commit, Family, HighWater, LeafChange, LogRow, META_KEY, Note, Overlay, ReplicaRow, Snapshot, StoreError,
+    encode_changes, encode_row, journal_key, log_key,
 };
 use crate::time::{MICROS_MAX, Micros, Now, edit_time, order_time};
 use crate::zoo::{self, Bug};
@@ -39,6 +40,8 @@ pub(super) struct Group<'g> {
     pub lagging: BTreeMap<Id, Lag>,
     /// Of ids whose bare names were resolved.
     pub bearers: BTreeMap<Id, Bearers>,
+    /// What this group does to the leaves of records.
+    leaves: Vec<LeafChange>,
     high_water: Option<HighWater>,
     note: Option<Note>,
 }
@@ -60,6 +63,7 @@ impl<'g> Group<'g> {
             new_horizons: Vec::new(),
             lagging: BTreeMap::new(),
             bearers: BTreeMap::new(),
+            leaves: Vec::new(),
             high_water: None,
             note: None,
         }
@@ -191,6 +195,22 @@ impl<'g> Group<'g> {
         self.state.set_tip(replica, row);
     }
 
+    /// Notes that the leaf of a record is another. Changes of one record in one group follow each other.
+    pub fn note_leaf(&mut self, old: Option<Leaf>, new: Option<Leaf>) {
+        let Some(position) = old.or(new).map(|leaf| leaf.position) else {
+            return;
+        };
+        let (old, new) = (old.map(|leaf| leaf.hash), new.map(|leaf| leaf.hash));
+        if old == new {
+            return;
+        }
+        let mut sum = Sum::from_bytes(&self.state.meta.leaves);
+        old.iter().for_each(|hash| sum.take(&hash.0));
+        new.iter().for_each(|hash| sum.add(&hash.0));
+        self.state.meta.leaves = sum.to_bytes();
+        self.leaves.push(LeafChange { position, old, new });
+    }
+
     pub fn event(&mut self, event: Event) {
         self.follow.push(Output::Event(event));
     }
@@ -261,6 +281,12 @@ impl<'g> Group<'g> {
         }
         if self.identity_changed {
             news.push(Output::Identity(self.state.identity(self.settings)));
+        }
+        if !self.leaves.is_empty() {
+            self.state.meta.journal += 1;
+            let key = journal_key(self.state.meta.journal);
+            self.overlay
+                .put(Family::Merkle, key, encode_changes(&self.leaves));
         }
         if !self.overlay.is_empty() || self.meta_touched {
             self.state.meta.hlc = self.state.hlc.last();

@@ -163,6 +163,11 @@ impl Group<'_> {
             let Some(mut row) = read_record(&self.overlay, id, digest)?.filter(|row| !row.forgotten) else {
                 continue;
             };
+            if zoo::planted(Bug::LeafOfBytes) {
+                let mut other = row.clone();
+                other.order_time = other.order_time.next();
+                self.note_leaf(Some(row.leaf(id, digest)), Some(other.leaf(id, digest)));
+            }
             row.record = node.sealed.record.skeleton().canonical();
             row.forgotten = true;
             self.overlay

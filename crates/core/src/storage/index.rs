@@ -7,11 +7,12 @@ use crate::domain::{HORIZON, MEMBER, POLICY_ID, is_reserved};
 use crate::entry::{Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
+use crate::leaf::Leaf;
 use crate::machine::load_graph;
 use crate::record::{Kind, Record};
 use crate::store::{
-    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, decode_row, edge_key, encode_row, id_key,
-    read_id, read_record, record_key, trailing_id, type_key,
+    End, Family, IdRow, RecordRow, Shown, Snapshot, StoreError, awaiting_key, decode_row, edge_key,
+    encode_row, id_key, read_id, read_record, record_key, trailing_id, type_key,
 };
 use crate::time::Micros;
 use crate::view::{horizon, view};
@@ -62,9 +63,15 @@ impl Group<'_> {
             row.dots.push(dot);
             row.late.sort();
             row.late.dedup();
+            let changed = before != (row.order_time, row.edges.clone(), row.late.clone());
+            if changed {
+                let (order_time, edges, late) = before;
+                let old = Leaf::of(id, &sealed.digest, order_time, &edges, &late);
+                self.note_leaf(Some(old), Some(row.leaf(id, &sealed.digest)));
+            }
             self.overlay
                 .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
-            if before != (row.order_time, row.edges.clone(), row.late.clone()) {
+            if changed {
                 self.await_parents(sealed, &row, None)?;
                 self.lags(id, Lag::Heads);
             }
@@ -90,13 +97,14 @@ impl Group<'_> {
             record: sealed.bytes.clone(),
             forgotten: sealed.forgotten,
         };
+        self.note_leaf(None, Some(row.leaf(id, &sealed.digest)));
         self.overlay
             .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
         self.state.meta.records += 1;
         if let Some(bearers) = self.bearers.get_mut(id) {
             bearers.add(&record.version, sealed.digest);
         }
-        let awaited = record_key(id, &sealed.digest);
+        let awaited = awaiting_key(id, &sealed.digest);
         let was_awaited = self.overlay.get(Family::Awaiting, &awaited)?.is_some();
         if was_awaited {
             self.overlay.delete(Family::Awaiting, awaited);
@@ -124,7 +132,7 @@ impl Group<'_> {
             if !is_head && *edge != sealed.digest && read_record(&self.overlay, id, edge)?.is_none() {
                 missing = true;
                 self.overlay
-                    .put(Family::Awaiting, record_key(id, edge), Vec::new());
+                    .put(Family::Awaiting, awaiting_key(id, edge), Vec::new());
             }
         }
         Ok(missing)
@@ -225,7 +233,7 @@ impl Group<'_> {
         let graph = load_graph(&self.overlay, id)?;
         let timed = self.rework_times(id, &graph)?;
         let (Some(view), Some(eldest)) = (view(&graph, &self.state.policy), graph.eldest()) else {
-            return Ok(());
+            return self.unlist(id, old); // its only record was set aside
         };
         let entity_type = eldest.sealed.record.entity_type().map(str::to_owned);
         let (order_time, version, digest) = eldest.rank();
@@ -246,6 +254,21 @@ impl Group<'_> {
             timed,
         };
         self.put_id(id, old, next);
+        Ok(())
+    }
+
+    /// Takes out what is listed of an id that has no record any more.
+    fn unlist(&mut self, id: &Id, old: Option<IdRow>) -> Result<(), StoreError> {
+        let Some(old) = old else { return Ok(()) };
+        for (family, key) in index_keys(id, &old.shown) {
+            self.overlay.delete(family, key);
+        }
+        self.count(&old.shown, false);
+        if old.queued {
+            self.overlay.delete(Family::Queue, id_key(id));
+            self.state.meta.queued -= 1;
+        }
+        self.overlay.delete(Family::Ids, id_key(id));
         Ok(())
     }
 

@@ -16,10 +16,14 @@ use crate::domain::{MEMBER, POLICY, POLICY_ID};
 use crate::entry::{ChangeSet, Genesis, Sealed};
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
+use crate::leaf::Sum;
 use crate::machine::{load_members, load_policy, load_view};
 use crate::record::{Kind, Record};
 use crate::rng::Rng;
-use crate::store::{FORMAT, Family, Marks, MetaRow, ReplicaRow, Snapshot, StoreError, decode_row, read_meta};
+use crate::store::{
+    FORMAT, Family, Marks, MetaRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row,
+    read_meta, record_key, trailing_id,
+};
 use crate::time::{Hlc, Micros};
 use crate::value::{Map, Value};
 use crate::zoo::{self, Bug};
@@ -132,6 +136,8 @@ pub(super) fn recover(
             entities: 0,
             relationships: 0,
             queued: 0,
+            journal: 0,
+            leaves: [0; 32],
         },
     };
     let mut tips: BTreeMap<ReplicaId, ReplicaRow> = BTreeMap::new();
@@ -197,8 +203,11 @@ impl Group<'_> {
         self.state.settled = true;
         self.meta_touched = true;
         if self.state.meta.format < FORMAT {
+            if self.state.meta.format < 2 {
+                self.all_lag()?;
+            }
+            self.stand_by_position()?;
             self.state.meta.format = FORMAT;
-            self.all_lag()?;
         }
         match self.state.recovery.clone() {
             Recovery::Fresh => {
@@ -210,6 +219,45 @@ impl Group<'_> {
             Recovery::RolledBack { why } => self.new_life(&why)?,
         }
         self.identity_changed = true;
+        Ok(())
+    }
+
+    /// A store of an earlier format: its records are put where they are looked for now, counted as leaves, and it gets a
+    /// key of its own until it hears of its home's. O(records), once.
+    fn stand_by_position(&mut self) -> Result<(), StoreError> {
+        let (mut rows, mut failed) = (Vec::new(), None);
+        self.overlay.scan(Family::Records, &[], None, &mut |key, value| {
+            let id = trailing_id(key, 0);
+            let digest = id.as_ref().and_then(|id| key.get(1 + id.as_str().len()..));
+            let digest = digest.and_then(|digest| digest.try_into().ok());
+            match (id, digest, decode_row::<RecordRow>(Family::Records, value)) {
+                (Some(id), Some(digest), Ok(row)) => rows.push((key.to_vec(), id, Digest(digest), row)),
+                (_, _, Err(error)) => failed = Some(error),
+                _ => {
+                    failed = Some(StoreError::Corrupt {
+                        family: Family::Records.name(),
+                        detail: "a key that is no record's".to_owned(),
+                    });
+                }
+            }
+            failed.is_none()
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut sum = Sum::ZERO;
+        for (key, id, digest, row) in rows {
+            sum.add(&row.leaf(&id, &digest).hash.0);
+            self.overlay.delete(Family::Records, key);
+            self.overlay
+                .put(Family::Records, record_key(&id, &digest), encode_row(&row));
+        }
+        self.state.meta.leaves = sum.to_bytes();
+        // Neither could be read where it stood.
+        (self.policy_touched, self.members_touched) = (true, true);
+        if self.state.meta.home_id.is_some() {
+            self.take_key(draw(self.settings, 3).to_be_bytes())?;
+        }
         Ok(())
     }
 
@@ -227,6 +275,7 @@ impl Group<'_> {
         let mut records = Vec::new();
         if found {
             records.push(self.policy_record());
+            self.take_key(draw(self.settings, 3).to_be_bytes())?;
         }
         self.begin_life(None, records)
     }

@@ -11,6 +11,7 @@ mod group;
 mod horizon;
 mod index;
 mod life;
+mod mend;
 mod names;
 mod order;
 mod others;
@@ -31,7 +32,9 @@ use state::State;
 
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
-use crate::id::{Dot, HomeId, HubId, ReplicaId};
+use crate::hash::Digest;
+use crate::id::{Dot, HomeId, HubId, Id, ReplicaId};
+use crate::leaf::Sum;
 use crate::machine::{
     Act, ClockDoubt, Gauge, Horizon, Identity, Landed, Link, Machine, Member, SetResult, Ticket, Totals,
 };
@@ -57,6 +60,34 @@ pub enum Input {
         link: Link,
         /// Verified as far as bytes go.
         bundles: Vec<Bundle>,
+        /// Whether rows of what is held already are to be held against them.
+        mend: bool,
+    },
+    /// Records are to be held against this hub's own log.
+    Recheck {
+        /// Which.
+        records: Vec<(Id, Digest)>,
+    },
+    /// All rows were counted.
+    Recount {
+        /// How many records there are beyond those counted so far.
+        records: i64,
+        /// What is missing in the sum of leaves.
+        leaves: Sum,
+    },
+    /// The Merkle tree, to be kept.
+    KeepTree {
+        /// Rows of its family.
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+        /// The journal is kept no more above this row…
+        above: u64,
+        /// … up to this one.
+        upto: u64,
+    },
+    /// The home's key for short ids, from another hub.
+    TreeKey {
+        /// Secret.
+        key: [u8; 16],
     },
     /// A linked hub says how far it holds each log, durably, and what its clock shows.
     Heard {
@@ -108,12 +139,16 @@ impl Input {
         match self {
             Input::Accept { sets, .. } => sets.iter().map(|set| set.records.len()).sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(|bundle| bundle.records.len()).sum(),
+            Input::Recheck { records } => records.len(),
             Input::Heard { .. }
             | Input::Upkeep
             | Input::Govern { .. }
             | Input::Join { .. }
             | Input::Fork { .. }
             | Input::Twin { .. }
+            | Input::Recount { .. }
+            | Input::KeepTree { .. }
+            | Input::TreeKey { .. }
             | Input::Committed { .. }
             | Input::Stop => 0,
         }
@@ -128,7 +163,11 @@ impl Input {
                 .map(|sealed| sealed.bytes.len() + 128)
                 .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
-            Input::Heard { .. }
+            Input::KeepTree { rows, .. } => rows.iter().map(|(key, row)| key.len() + row.len()).sum(),
+            Input::Recheck { records } => records.len() * 1_024,
+            Input::Recount { .. }
+            | Input::TreeKey { .. }
+            | Input::Heard { .. }
             | Input::Upkeep
             | Input::Govern { .. }
             | Input::Join { .. }
@@ -169,6 +208,8 @@ pub enum Output {
         gap: bool,
         /// Replicas whose chain parts from ours.
         forks: Vec<ReplicaId>,
+        /// How many rows of what was held were mended; None if nobody asked for that.
+        mended: Option<usize>,
     },
     /// Follows from durability: new entries, and how far everything is held now.
     Durable {
@@ -224,6 +265,15 @@ pub enum Event {
         replica: ReplicaId,
         /// Its number.
         life: u64,
+    },
+    /// A row of a record was damaged, or of nothing that the log tells of: it stands among the evidence now.
+    SetAside {
+        /// Of which thing.
+        id: Id,
+        /// Which record.
+        digest: Digest,
+        /// What was wrong.
+        why: String,
     },
     /// An entry that no honest hub sends was dropped.
     Refused {
@@ -313,7 +363,11 @@ impl Storage {
         for input in inputs {
             match input {
                 Input::Accept { ticket, sets } => group.accept_all(ticket, &sets)?,
-                Input::Apply { link, bundles } => group.apply_all(link, bundles)?,
+                Input::Apply { link, bundles, mend } => group.apply_all(link, bundles, mend)?,
+                Input::Recheck { records } => group.recheck_all(records)?,
+                Input::Recount { records, leaves } => group.recount(records, &leaves),
+                Input::KeepTree { rows, above, upto } => group.keep_tree(rows, above, upto),
+                Input::TreeKey { key } => group.take_key(key)?,
                 Input::Heard { .. } => {}
                 Input::Upkeep => group.upkeep()?,
                 Input::Govern { ticket, act } => group.govern(ticket, act)?,

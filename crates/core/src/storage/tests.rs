@@ -268,7 +268,10 @@ fn one_commit_holds_entry_record_heads_index_and_state() {
     };
     let mut families: Vec<&str> = commit.writes.iter().map(|(family, _, _)| family.name()).collect();
     families.dedup();
-    assert_eq!(families, ["meta", "replicas", "log", "records", "ids", "types"]);
+    assert_eq!(
+        families,
+        ["meta", "replicas", "log", "records", "ids", "types", "merkle"]
+    );
     assert_eq!(commit.high_water, None, "within the lease");
     assert!(commit.note.is_some());
 }
@@ -327,6 +330,7 @@ fn entries_are_taken_in_the_order_of_their_chain_alone() {
         let out = bench.settle(vec![Input::Apply {
             link: Link(1),
             bundles: bundles.to_vec(),
+            mend: false,
         }]);
         out.into_iter()
             .find(|output| matches!(output, Output::Applied { .. }))
@@ -337,6 +341,7 @@ fn entries_are_taken_in_the_order_of_their_chain_alone() {
         applied,
         gap,
         forks: Vec::new(),
+        mended: None,
     };
     assert_eq!(
         apply(&mut other, &bundles),

@@ -2,6 +2,7 @@
 
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
+use crate::leaf::{POSITION_BYTES, Position};
 use crate::time::Micros;
 
 /// The one row of [`super::Family::Meta`].
@@ -14,18 +15,59 @@ fn push_text(key: &mut Vec<u8>, text: &str) {
     key.extend_from_slice(text.as_bytes());
 }
 
-/// Key of an id, and prefix of its records.
+/// Key of an id.
 pub fn id_key(id: &Id) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + id.as_str().len() + 32);
     push_text(&mut key, id.as_str());
     key
 }
 
-/// Key of one record; of one awaited parent.
+/// Prefix of an id's records. They stand by position first, so that whatever anti-entropy narrows a difference down to
+/// is one range.
+pub fn records_prefix(id: &Id) -> Vec<u8> {
+    let mut key = Vec::with_capacity(POSITION_BYTES + 1 + id.as_str().len() + 32);
+    key.extend_from_slice(&Position::of(id).bytes());
+    push_text(&mut key, id.as_str());
+    key
+}
+
+/// Key of one record.
 pub fn record_key(id: &Id, digest: &Digest) -> Vec<u8> {
+    let mut key = records_prefix(id);
+    key.extend_from_slice(&digest.0);
+    key
+}
+
+/// Id and digest of a key of [`record_key`].
+pub fn record_of(key: &[u8]) -> Option<(Id, Digest)> {
+    let id = trailing_id(key, POSITION_BYTES)?;
+    let digest = key.get(POSITION_BYTES + 1 + id.as_str().len()..)?;
+    Some((id, Digest(digest.try_into().ok()?)))
+}
+
+/// Key of one awaited parent.
+pub fn awaiting_key(id: &Id, digest: &Digest) -> Vec<u8> {
     let mut key = id_key(id);
     key.extend_from_slice(&digest.0);
     key
+}
+
+/// The row of [`super::Family::Merkle`] that holds the home's key for short ids.
+pub const TREE_KEY: &[u8] = b"key";
+/// The row of [`super::Family::Merkle`] that says which row of the journal the kept tree stands for.
+pub const TREE_AT: &[u8] = b"at";
+
+/// Key of a row of the journal of leaves: what one commit changed.
+pub fn journal_key(number: u64) -> Vec<u8> {
+    let mut key = b"j".to_vec();
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number of a key of [`journal_key`].
+pub fn journal_number(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(b"j")?.try_into().ok()?;
+    Some(u64::from_be_bytes(number))
 }
 
 /// Key of one log entry: sequences in big-endian order.
@@ -44,6 +86,13 @@ pub fn log_end(replica: &ReplicaId) -> Option<Vec<u8>> {
 pub fn evidence_key(dot: Dot, hash: &Digest) -> Vec<u8> {
     let mut key = log_key(dot);
     key.extend_from_slice(&hash.0);
+    key
+}
+
+/// Key of a record that no entry names, or whose bytes are damaged, among the evidence.
+pub fn record_evidence_key(id: &Id, digest: &Digest) -> Vec<u8> {
+    let mut key = b"record".to_vec();
+    key.extend(record_key(id, digest));
     key
 }
 

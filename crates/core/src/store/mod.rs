@@ -44,13 +44,15 @@ pub enum Family {
     Times,
     /// What was shown, or may have been, and is not now: by type, and by the ends of relationships.
     Past,
-    /// Entries of branches that lost a fork, kept as evidence.
+    /// Entries of branches that lost a fork, and records that no entry names, kept as evidence.
     Evidence,
+    /// The kept Merkle tree, what has changed since it was kept, and the key of its short ids.
+    Merkle,
 }
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Family; 12] = [
+    pub const ALL: [Family; 13] = [
         Family::Meta,
         Family::Replicas,
         Family::Log,
@@ -63,6 +65,7 @@ impl Family {
         Family::Times,
         Family::Past,
         Family::Evidence,
+        Family::Merkle,
     ];
 
     /// Its name on disk.
@@ -80,6 +83,7 @@ impl Family {
             Family::Times => "times",
             Family::Past => "past",
             Family::Evidence => "evidence",
+            Family::Merkle => "merkle",
         }
     }
 }

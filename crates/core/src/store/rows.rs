@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Family, HORIZON_KEY, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
+use crate::leaf::{Leaf, POSITION_BYTES, Position};
 use crate::time::{MICROS_MAX, Micros};
 
 /// The format of the rows below; a store of a later one is refused rather than misread. One of format 1, which had no
-/// rows of the past, gets them when it is opened.
-pub const FORMAT: u32 = 2;
+/// rows of the past, gets them when it is opened; one of format 2, whose records did not stand by position, is rewritten.
+pub const FORMAT: u32 = 3;
 
 /// Who this hub is and how far it has come: rewritten with every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,60 @@ pub struct MetaRow {
     pub relationships: u64,
     /// Conflicts that wait for a person.
     pub queued: u64,
+    /// Rows of the journal of leaves written so far.
+    #[serde(default)]
+    pub journal: u64,
+    /// The sum of all leaves' hashes, as [`crate::leaf::Sum::to_bytes`] writes it.
+    #[serde(default, with = "serde_bytes")]
+    pub leaves: [u8; 32],
+}
+
+/// What one commit did to the leaf of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafChange {
+    /// Where it stands.
+    pub position: Position,
+    /// What stood there before; None if the record is new.
+    pub old: Option<Digest>,
+    /// What stands there now; None if the record is gone.
+    pub new: Option<Digest>,
+}
+
+/// Writes a row of the journal: for each change a byte of flags (1: old, 2: new), the position, the hashes.
+pub fn encode_changes(changes: &[LeafChange]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(changes.len() * 36);
+    for change in changes {
+        row.push(u8::from(change.old.is_some()) | u8::from(change.new.is_some()) << 1);
+        row.extend_from_slice(&change.position.bytes());
+        for hash in change.old.iter().chain(&change.new) {
+            row.extend_from_slice(&hash.0);
+        }
+    }
+    row
+}
+
+/// Reads a row of the journal.
+pub fn decode_changes(mut row: &[u8]) -> Result<Vec<LeafChange>, StoreError> {
+    let short = || StoreError::Corrupt {
+        family: Family::Merkle.name(),
+        detail: "a row of the journal that ends in the middle".to_owned(),
+    };
+    let mut changes = Vec::with_capacity(row.len() / 36);
+    while let Some((flags, rest)) = row.split_first() {
+        let position = Position::of_key(rest).ok_or_else(short)?;
+        row = &rest[POSITION_BYTES..];
+        let mut hash = |there: bool| -> Result<Option<Digest>, StoreError> {
+            if !there {
+                return Ok(None);
+            }
+            let (hash, rest) = row.split_first_chunk::<32>().ok_or_else(short)?;
+            row = rest;
+            Ok(Some(Digest(*hash)))
+        };
+        let (old, new) = (hash(flags & 1 != 0)?, hash(flags & 2 != 0)?);
+        changes.push(LeafChange { position, old, new });
+    }
+    Ok(changes)
 }
 
 /// How far one replica's log is held.
@@ -89,6 +144,13 @@ pub struct RecordRow {
     /// Whether its content was dropped.
     #[serde(default)]
     pub forgotten: bool,
+}
+
+impl RecordRow {
+    /// What stands for it in anti-entropy.
+    pub fn leaf(&self, id: &Id, digest: &Digest) -> Leaf {
+        Leaf::of(id, digest, self.order_time, &self.edges, &self.late)
+    }
 }
 
 /// The heads of an id at an instant.

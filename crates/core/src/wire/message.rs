@@ -15,6 +15,7 @@ use crate::limits::{Limits, NAMED_HEADS_MAX};
 use crate::record::Record;
 use crate::time::Micros;
 use crate::value::WHOLE_MAX;
+use crate::wire::TreeMessage;
 
 /// Who one end of a link is. The first message in each direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,12 +202,22 @@ pub enum Message {
         bundles: Vec<WireBundle>,
         /// Whether the sender has more beyond this page.
         more: bool,
+        /// Logs that the sender does not hold whole, each with the first entry that it lacks: it serves nothing above.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        holes: Vec<Dot>,
     },
     /// New entries, sent unasked.
     Push {
         /// The entries.
         bundles: Vec<WireBundle>,
     },
+    /// Entries of which the receiver was found to lack rows, whether its clock covers them or not.
+    Mend {
+        /// The entries.
+        bundles: Vec<WireBundle>,
+    },
+    /// Anti-entropy.
+    Tree(TreeMessage),
     /// Asks for the hashes of one replica's chain, to find where two branches part.
     Trace {
         /// Whose chain.
@@ -260,6 +271,8 @@ impl Message {
             Message::Pull { .. } => "pull",
             Message::Page { .. } => "page",
             Message::Push { .. } => "push",
+            Message::Mend { .. } => "mend",
+            Message::Tree(_) => "tree",
             Message::Trace { .. } => "trace",
             Message::Chain { .. } => "chain",
             Message::Swim { .. } => "swim",

@@ -7,12 +7,14 @@ mod message;
 mod problem;
 mod request;
 mod response;
+mod tree;
 
 pub use frame::{Assembler, FrameError, encode_frames, seal_frame};
 pub use message::*;
 pub use problem::Problem;
 pub use request::{Filters, RequestedSet, SyncRequest, SyncType, clock_from_wire};
 pub use response::*;
+pub use tree::*;
 
 /// The protocol's name, in every sync exchange and every hello.
 pub const PROTOCOL: &str = "inbetweenies-v2";

@@ -9,10 +9,11 @@ use inbetweenies_core::entry::Entry;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::{Dot, Id};
 use inbetweenies_core::machine::{Totals, load_graph, load_view_at};
+use inbetweenies_core::merkle::mirror::Mirror;
 use inbetweenies_core::record::{Kind, Record};
 use inbetweenies_core::store::{
     End, Family, IdRow, LogRow, MemorySnapshot, RecordRow, Shown, Snapshot, Store, decode_row, edge_key,
-    id_key, record_key, type_key,
+    id_key, read_meta, record_key, type_key,
 };
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::view::{Policy, view};
@@ -30,6 +31,7 @@ pub fn all_alike(world: &World) {
         let store = hub.store.snapshot();
         check_log(&store);
         check_index(&store, &hub.policy, hub.storage.totals());
+        check_tree(world, at);
         assert_eq!(
             world.clock(running[0]),
             world.clock(at),
@@ -52,6 +54,27 @@ pub fn all_alike(world: &World) {
             );
         }
     }
+}
+
+/// The tree that a hub keeps is the one that its records make, and the root that it tells is its own.
+pub fn check_tree(world: &World, at: usize) {
+    let hub = world.hub(at);
+    let store = hub.store.snapshot();
+    let mut kept = Mirror::open(2, 256, &store).unwrap();
+    let mut built = kept.clone();
+    built.rebuild();
+    while let Some(from) = built.frontier() {
+        built.read_strip(&store, from, 7).unwrap();
+    }
+    assert!(kept.root().is_some(), "a tree at hub {at}");
+    assert_eq!(kept.root(), built.root(), "the tree of hub {at}");
+    assert_eq!(kept.plain(), built.plain(), "the leaves of hub {at}");
+    kept.catch_up(&store).unwrap();
+    let told = hub.root.as_ref().unwrap();
+    assert_eq!(told.root, kept.root(), "what hub {at} tells");
+    let meta = read_meta(&store).unwrap().unwrap();
+    let (count, sum) = kept.plain();
+    assert_eq!((meta.records, meta.leaves), (count, sum.to_bytes()));
 }
 
 /// All that readers are shown of an id.

@@ -16,7 +16,8 @@ use inbetweenies_core::entry::{Bundle, ChangeSet, Sealed};
 use inbetweenies_core::hash::Check;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
-use inbetweenies_core::machine::{Act, Identity, Link, Machine, Ticket, load_members};
+use inbetweenies_core::machine::{Act, Comparison, Identity, Link, Machine, RootTold, Ticket, load_members};
+use inbetweenies_core::merkle::{self, Merkle};
 use inbetweenies_core::node::{Effect, Mail, Notice, Route, deliver};
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
@@ -36,10 +37,13 @@ pub struct Hub {
     pub storage: Storage,
     pub reconcile: Reconcile,
     pub conflict: Conflict,
+    pub merkle: Merkle,
     pub peers: Peers,
     pub policy: Arc<Policy>,
     pub identity: Identity,
     pub events: Vec<Event>,
+    pub root: Option<RootTold>,
+    pub compared: Vec<Comparison>,
     boot: u64,
     mail: VecDeque<Mail>,
     pub replies: BTreeMap<Ticket, Result<Box<SyncResponse>, Problem>>,
@@ -72,6 +76,8 @@ pub struct World {
     pub ahead: BTreeMap<usize, Duration>,
     /// How long hubs that start keep replaced content at least; None for ever.
     pub content_min: Option<Duration>,
+    /// How anti-entropy is paced.
+    pub merkle: merkle::Settings,
 }
 
 /// How far a commit gets before the power fails.
@@ -154,6 +160,7 @@ impl World {
             lose: None,
             ahead: BTreeMap::new(),
             content_min,
+            merkle: merkle::Settings::default(),
         };
         (0..count).for_each(|at| world.start(at));
         world.run(Duration::from_secs(10));
@@ -232,6 +239,14 @@ impl World {
             load_members(&store.snapshot()).unwrap(),
             now,
         );
+        let merkle = merkle::Settings {
+            depth: 2,
+            cells: 256,
+            keep_changes: 20,
+            seed: self.boots,
+            ..self.merkle.clone()
+        };
+        let merkle = Merkle::open(merkle, &store.snapshot()).unwrap();
         let policy = storage.policy();
         let conflict = Conflict::new(policy.clone());
         let hub = Hub {
@@ -239,10 +254,13 @@ impl World {
             storage,
             reconcile,
             conflict,
+            merkle,
             peers,
             policy,
             identity,
             events: Vec::new(),
+            root: None,
+            compared: Vec::new(),
             boot: self.boots,
             mail: VecDeque::new(),
             replies: BTreeMap::new(),
@@ -292,7 +310,7 @@ impl World {
         self.hubs[at].as_ref().unwrap()
     }
 
-    fn post(&mut self, at: usize, mail: Mail) {
+    pub fn post(&mut self, at: usize, mail: Mail) {
         if let Some(hub) = &mut self.hubs[at] {
             hub.mail.push_back(mail);
         }
@@ -308,6 +326,7 @@ impl World {
                     hub.peers.wake_at(),
                     hub.reconcile.wake_at(),
                     hub.storage.wake_at(),
+                    hub.merkle.wake_at(),
                 ]
                 .into_iter()
                 .flatten()
@@ -322,6 +341,7 @@ impl World {
                     self.step_peers(at, Vec::new());
                     self.step_reconcile(at, Vec::new());
                     self.step_storage(at, Vec::new());
+                    self.step_merkle(at, Vec::new());
                 }
             }
         }
@@ -337,6 +357,7 @@ impl World {
             match mail {
                 Some(Mail::Storage(input)) => self.step_storage(at, vec![input]),
                 Some(Mail::Reconcile(input)) => self.step_reconcile(at, vec![input]),
+                Some(Mail::Merkle(input)) => self.step_merkle(at, vec![input]),
                 Some(Mail::Peers(input)) => self.step_peers(at, vec![input]),
                 Some(Mail::Conflict(input)) => self.step_conflict(at, vec![input]),
                 None => {}
@@ -357,6 +378,10 @@ impl World {
 
     fn step_storage(&mut self, at: usize, inputs: Vec<storage::Input>) {
         self.step(at, inputs, |hub| &mut hub.storage);
+    }
+
+    fn step_merkle(&mut self, at: usize, inputs: Vec<merkle::Input>) {
+        self.step(at, inputs, |hub| &mut hub.merkle);
     }
 
     fn step_reconcile(&mut self, at: usize, inputs: Vec<reconcile::Input>) {
@@ -441,6 +466,8 @@ impl World {
             }
             Effect::Reply { ticket, answer } => drop(hub.replies.insert(ticket, answer)),
             Effect::Notice(Notice::Event(event)) => hub.events.push(event),
+            Effect::Notice(Notice::Root(told)) => hub.root = Some(told),
+            Effect::Notice(Notice::Compared(comparison)) => hub.compared.push(comparison),
             Effect::Notice(Notice::Identity(identity)) => hub.identity = identity,
             Effect::Notice(Notice::Policy(policy)) => hub.policy = policy,
             Effect::Notice(_) => {}
@@ -482,6 +509,7 @@ impl World {
             Mail::Storage(storage::Input::Apply {
                 link,
                 bundles: vec![bundle],
+                mend: false,
             }),
         );
         self.settle();

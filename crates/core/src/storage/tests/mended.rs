@@ -156,6 +156,7 @@ fn heads_after(entries: &[(Record, Vec<Vec<Digest>>)], apart: bool) -> Option<Ve
         bench.settle(vec![Input::Apply {
             link: Link(1),
             bundles: group.to_vec(),
+            mend: false,
         }]);
     }
     read_id(&bench.store.snapshot(), &Id::new("lamp").unwrap())
@@ -242,7 +243,11 @@ fn the_queue_follows_the_policy_that_comes_with_or_after_the_conflicts() {
         other.settle(vec![Input::Join { home_id }]);
         for bundles in groups {
             let link = Link(1);
-            other.settle(vec![Input::Apply { link, bundles }]);
+            other.settle(vec![Input::Apply {
+                link,
+                bundles,
+                mend: false,
+            }]);
         }
         assert_eq!(other.storage.totals().conflicts, 1);
     }
