@@ -41,6 +41,8 @@ pub enum Stream {
     Decisions,
     /// How long a drawn home keeps what was replaced.
     Retention,
+    /// How stores are compared in a drawn home, and which disk rots.
+    Rot,
 }
 
 impl Stream {
@@ -63,6 +65,7 @@ impl Stream {
             Stream::Rules(a) => (16, a, 0),
             Stream::Decisions => (17, 0, 0),
             Stream::Retention => (15, 0, 0),
+            Stream::Rot => (18, 0, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

@@ -159,6 +159,14 @@ pub struct Tuning {
     pub content_min: Duration,
     /// How often a hub looks whether some may go.
     pub horizon_interval: Duration,
+    /// How often a hub compares its root with each peer's.
+    pub compare_interval: Duration,
+    /// How long a check of all records takes.
+    pub check_period: Duration,
+    /// Cells of the sketch; 0: none.
+    pub tree_cells: usize,
+    /// Changes after which the tree is kept again.
+    pub tree_keep_changes: usize,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.
@@ -192,6 +200,10 @@ impl Default for Tuning {
             quiet_interval: Duration::from_secs(30),
             content_min: Duration::ZERO,
             horizon_interval: Duration::from_secs(24 * 3_600),
+            compare_interval: Duration::from_secs(300),
+            check_period: Duration::from_secs(24 * 3_600),
+            tree_cells: 256,
+            tree_keep_changes: 1_000,
             probe_period: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(400),
             suspect_timeout: Duration::from_secs(5),
@@ -439,6 +451,11 @@ pub enum Do {
         /// Which.
         hub: usize,
     },
+    /// Rows of its disk vanish, change or come from nowhere, and nothing says so.
+    Rot {
+        /// Which.
+        hub: usize,
+    },
     /// A copy of its disk is put in a drawer.
     Backup {
         /// Which.
@@ -506,6 +523,7 @@ impl Do {
             Do::DiskError { .. } => "disk-error",
             Do::DiskLies { .. } => "disk-lies",
             Do::BitFlip { .. } => "bit-flip",
+            Do::Rot { .. } => "rot",
             Do::Backup { .. } => "backup",
             Do::Restore { .. } => "restore",
             Do::CloneDisk { .. } => "clone-disk",
@@ -588,6 +606,7 @@ impl Do {
             | Do::DiskError { hub }
             | Do::DiskLies { hub, .. }
             | Do::BitFlip { hub }
+            | Do::Rot { hub }
             | Do::Backup { hub }
             | Do::Restore { hub, .. }
             | Do::CloneDisk { hub }

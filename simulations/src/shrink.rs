@@ -355,6 +355,7 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
             | Do::DiskError { hub }
             | Do::DiskLies { hub, .. }
             | Do::BitFlip { hub }
+            | Do::Rot { hub }
             | Do::Backup { hub }
             | Do::Restore { hub, .. }
             | Do::CloneDisk { hub }

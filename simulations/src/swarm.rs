@@ -95,6 +95,7 @@ pub fn plan(seed: u64) -> Plan {
     plan.events = events;
     domain::fit(seed, &plan.domain, &mut plan.events);
     plan.events.extend(decisions);
+    draw_rot(&mut Stream::Rot.of(seed), &mut plan);
     plan.events.sort_by_key(|event| (event.at, event.number));
     plan
 }
@@ -275,6 +276,41 @@ fn draw_decisions(rng: &mut Rng, hubs: usize, lasts: Duration) -> Vec<Event> {
         what,
     };
     (NUMBERS_FROM..).zip(whats).map(event).collect()
+}
+
+/// How stores are compared and checked; and in a sixth of the homes a disk rots, once or a few times. There no disk is
+/// replaced or goes back: what rotted would be lost with the last sound copy.
+fn draw_rot(rng: &mut Rng, plan: &mut Plan) {
+    /// Beyond the numbers of all other events.
+    const NUMBERS_FROM: u64 = 20_000;
+    let lasts = plan.heal_at.as_millis() as u64;
+    let tuning = &mut plan.tuning;
+    tuning.tree_cells = [0, 24, 64, 256][rng.below(4)];
+    tuning.tree_keep_changes = 1 + rng.below(100);
+    tuning.compare_interval = Duration::from_millis(2_000 + rng.draw() % (lasts / 2).max(1));
+    tuning.check_period = Duration::from_millis(5_000 + rng.draw() % lasts.max(1));
+    if !one_in(rng, 6) {
+        return;
+    }
+    plan.events.retain(|event| {
+        !matches!(
+            event.what,
+            Do::Wipe { .. }
+                | Do::Restore { .. }
+                | Do::CloneDisk { .. }
+                | Do::DiskLies { .. }
+                | Do::BitFlip { .. }
+                | Do::Backup { .. }
+        )
+    });
+    let hub = rng.below(plan.hubs.len());
+    for number in 0..1 + rng.below(3) as u64 {
+        plan.events.push(Event {
+            number: NUMBERS_FROM + number,
+            at: Duration::from_millis(rng.draw() % lasts),
+            what: Do::Rot { hub },
+        });
+    }
 }
 
 /// Half of the homes let replaced content go while the run lasts.

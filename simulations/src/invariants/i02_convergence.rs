@@ -66,6 +66,11 @@ impl Invariant for Convergence {
                 for client in behind {
                     waiting.push_str(&format!("; {} has not caught up with its hub", client.name));
                 }
+                for hub in &world.rotten {
+                    let what = world.rot_at(*hub).unwrap_or_default();
+                    let name = world.name_of(Lane::Hub(*hub));
+                    waiting.push_str(&format!("; {name} has not mended its disk: {what}"));
+                }
                 between(format!(
                     "{} s after everything was mended they are not equal: {}{waiting}",
                     bound.as_secs(),

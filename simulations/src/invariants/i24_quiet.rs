@@ -72,6 +72,7 @@ fn bounds(tuning: &Tuning, hubs: usize, seconds: f64) -> (u64, u64) {
     let links = n * (n - 1.0).min(2.0 * tuning.links_max as f64);
     let on_a_link = 4.0 * seconds / tuning.keepalive.as_secs_f64()
         + 4.0 * seconds / tuning.quiet_interval.as_secs_f64()
+        + 4.0 * seconds / tuning.compare_interval.as_secs_f64()
         + 8.0;
     let probes = n * (seconds / tuning.probe_period.as_secs_f64() + 2.0);
     let dials = n * (seconds / tuning.dial_backoff_max.as_secs_f64() + 8.0) * 4.0;

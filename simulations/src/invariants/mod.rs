@@ -19,6 +19,7 @@ mod i09_past;
 mod i09_view_pure;
 mod i10_forgotten;
 mod i10_stays_deleted;
+mod i11_merkle;
 mod i12_clock_truthful;
 mod i13_ack_durable;
 mod i14_exactly_once;
@@ -70,6 +71,11 @@ pub trait Invariant {
     /// What it says, in a sentence.
     fn promise(&self) -> &'static str;
 
+    /// Whether it holds also while some disk has rotted and nobody has mended it yet.
+    fn holds_on_rotten_disks(&self) -> bool {
+        matches!(self.id(), "I2" | "I5" | "I12" | "I14" | "I17" | "I19" | "I24")
+    }
+
     /// Looks at what happened. The oracle has seen it already.
     fn saw(&mut self, world: &World, oracle: &Oracle, seen: &Seen<'_>) -> Result<(), Violation>;
 }
@@ -95,6 +101,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i09_view_pure::ViewPure),
         Box::new(i10_forgotten::Forgotten::default()),
         Box::new(i10_stays_deleted::StaysDeleted),
+        Box::new(i11_merkle::Merkle),
         Box::new(i12_clock_truthful::ClockTruthful),
         Box::new(i13_ack_durable::AckDurable),
         Box::new(i14_exactly_once::ExactlyOnce),

@@ -182,6 +182,7 @@ fn happening<'a>(cast: &Cast<'a, '_>, verb: &'a str, fields: &mut Fields<'a>) ->
         },
         "disk-error" => Do::DiskError { hub: hub()? },
         "bit-flip" => Do::BitFlip { hub: hub()? },
+        "rot" => Do::Rot { hub: hub()? },
         "backup" => Do::Backup { hub: hub()? },
         "clone-disk" => Do::CloneDisk { hub: hub()? },
         "wipe" => Do::Wipe { hub: hub()? },

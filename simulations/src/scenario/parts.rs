@@ -185,7 +185,7 @@ pub enum Setting<'t> {
 }
 
 /// All settings, by name.
-pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 20] {
+pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 24] {
     use Setting::{Bytes, Count, Time};
     [
         (
@@ -206,6 +206,13 @@ pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 20] {
         ("quiet_interval", Time(&mut tuning.quiet_interval)),
         ("content_min", Time(&mut tuning.content_min)),
         ("horizon_interval", Time(&mut tuning.horizon_interval)),
+        ("compare_interval", Time(&mut tuning.compare_interval)),
+        ("check_period", Time(&mut tuning.check_period)),
+        ("tree_cells", Count(&mut tuning.tree_cells, 0..=65_536)),
+        (
+            "tree_keep_changes",
+            Count(&mut tuning.tree_keep_changes, bounds::RECORDS),
+        ),
         ("probe_period", Time(&mut tuning.probe_period)),
         ("probe_timeout", Time(&mut tuning.probe_timeout)),
         ("suspect_timeout", Time(&mut tuning.suspect_timeout)),

@@ -272,7 +272,7 @@ const BAD: [(&str, &str); 51] = [
         "[[event]]\nat = \"5s\"",
         "12:1: an event needs a verb, one of: edit, delete, place, push, push-twice, go, sync, vanish, cut, rough, \
          clog, kill, power-cut, crash-after, stop, freeze, clock-jump, clock-reset, disk-full, disk-stall, \
-         disk-error, disk-lies, bit-flip, backup, restore, clone-disk, fence, unfence, change-policy, wipe",
+         disk-error, disk-lies, bit-flip, rot, backup, restore, clone-disk, fence, unfence, change-policy, wipe",
     ),
     (
         "[[event]]\nat = \"5s\"\npower_cut = \"attic\"\nlasts = \"2s\"",

@@ -13,7 +13,7 @@ const fn verb(name: &'static str, with: &'static [&'static str]) -> Verb {
 }
 
 /// All of them, in the order of `Do`.
-pub const VERBS: [Verb; 30] = [
+pub const VERBS: [Verb; 31] = [
     verb("edit", &["by", "set"]),
     verb("delete", &["by"]),
     verb("place", &["by", "in"]),
@@ -37,6 +37,7 @@ pub const VERBS: [Verb; 30] = [
     verb("disk-error", &[]),
     verb("disk-lies", &["lasts"]),
     verb("bit-flip", &[]),
+    verb("rot", &[]),
     verb("backup", &[]),
     verb("restore", &["with_marks"]),
     verb("clone-disk", &[]),

@@ -334,6 +334,11 @@ pub enum Seen<'w> {
         /// Its place.
         at: usize,
     },
+    /// A disk that had rotted holds again what the others do.
+    RotMended {
+        /// Whose.
+        hub: usize,
+    },
     /// A full disk has room again.
     RoomAgain {
         /// Whose.
@@ -452,7 +457,11 @@ impl Watch {
             return;
         }
         for invariant in &mut self.invariants {
-            if let Err(violation) = invariant.saw(world, &self.oracle, seen) {
+            let found = invariant.saw(world, &self.oracle, seen);
+            // What a rotten disk holds is nobody's promise; that it is mended is one of its own.
+            if let Err(violation) = found
+                && (world.rotten.is_empty() || invariant.holds_on_rotten_disks())
+            {
                 self.broken = Some(Broken {
                     promise: invariant.id(),
                     says: invariant.promise(),

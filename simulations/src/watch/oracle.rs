@@ -94,6 +94,7 @@ pub struct Oracle {
     /// A dot that was bound to two entries, and should not have been.
     twice: Option<Dot>,
     may_go_back: bool,
+    has_rotted: bool,
 }
 
 fn replica_of(key: &[u8]) -> Option<ReplicaId> {
@@ -168,6 +169,11 @@ impl Oracle {
     /// Whether some disk went back or was copied: then logs may have branches.
     pub fn may_go_back(&self) -> bool {
         self.may_go_back
+    }
+
+    /// Whether some disk has changed behind its hub's back.
+    pub fn has_rotted(&self) -> bool {
+        self.has_rotted
     }
 
     /// Lives that a hub may have begun.
@@ -259,6 +265,7 @@ impl Oracle {
                 }
             }
             Seen::Event { event } => match &event.what {
+                Do::Rot { .. } => self.has_rotted = true,
                 Do::Freeze { hub, lasts } | Do::DiskStall { hub, lasts } => {
                     let until = world.now + *lasts;
                     self.hubs[*hub].troubled =

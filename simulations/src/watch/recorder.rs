@@ -6,7 +6,7 @@ use std::time::Duration;
 use inbetweenies_core::node::Notice;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::storage::Event as StorageEvent;
-use inbetweenies_core::wire::{Message, WireBundle};
+use inbetweenies_core::wire::{Message, TreeMessage, WireBundle};
 
 use super::{Fate, Oracle, Seen};
 use crate::plan;
@@ -340,6 +340,8 @@ impl Recorder {
                 (format!("{}{more}", sets(bundles)), bundles.is_empty())
             }
             Message::Push { bundles } => (sets(bundles), false),
+            Message::Mend { bundles } => (format!("you lack rows of {}", sets(bundles)), false),
+            Message::Tree(tree) => compare(tree),
             Message::Trace { above, .. } => (format!("what is in this log above entry {above}?"), false),
             Message::Chain { links, .. } => (format!("{} entries and their hashes", links.len()), false),
             Message::Swim { .. } => ("who is there".to_owned(), true),
@@ -365,6 +367,38 @@ fn sent(name: &'static str, bytes: usize, detail: String, chatter: bool) -> Sent
         detail,
         chatter,
     }
+}
+
+/// A step of comparing stores in words, and whether it tells nothing new.
+fn compare(message: &TreeMessage) -> (String, bool) {
+    let text = match message {
+        TreeMessage::Key { .. } => "this is our home's key, or what is it?".to_owned(),
+        TreeMessage::Roots { root, .. } => format!("my root is {root:?}: is yours?"),
+        TreeMessage::Equal { root, .. } => format!("mine is {root:?} too"),
+        TreeMessage::Clocks { .. } => "our clocks differ: this is mine".to_owned(),
+        TreeMessage::Meet { root, .. } => format!("where our clocks met, my root was {root:?}: was yours?"),
+        TreeMessage::Later => "not now".to_owned(),
+        TreeMessage::Cells { from, cells, .. } => {
+            format!("we differ: {} cells of my sketch from {from}", cells.len() / 11)
+        }
+        TreeMessage::More { from, .. } => format!("{from} cells are not enough"),
+        TreeMessage::Nodes { nodes, leaves, .. } => {
+            format!(
+                "{} nodes of my tree, and {} told whole",
+                nodes.len(),
+                leaves.len()
+            )
+        }
+        TreeMessage::Want { leaves, .. } => format!("I lack what {} leaves stand for", leaves.len() / 8),
+        TreeMessage::Took { mended } => format!("{mended} rows are mended"),
+        TreeMessage::Again => "too much differs: take all of mine again".to_owned(),
+        TreeMessage::Doubt => "check your store: our roots differ, and nothing below them does".to_owned(),
+    };
+    let chatter = matches!(
+        message,
+        TreeMessage::Key { .. } | TreeMessage::Roots { .. } | TreeMessage::Equal { .. }
+    );
+    (text, chatter)
 }
 
 /// Change sets in words: how many, and what the first ones are about.

@@ -7,11 +7,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{
-    Commit, Family, HighWater, Marks, MemorySnapshot, MemoryStore, Note, Snapshot, Store, StoreError, Visit,
-    Write,
+    Commit, Family, HighWater, Marks, MemorySnapshot, MemoryStore, Note, RecordRow, Snapshot, Store,
+    StoreError, TREE_AT, TREE_KEY, Visit, Write, decode_row, encode_row,
 };
+use inbetweenies_core::time::Micros;
 
 /// After so long the system has written a note to the disk by itself.
 const WRITEBACK: Duration = Duration::from_secs(30);
@@ -234,6 +236,67 @@ impl Disk {
         let key = keys.swap_remove(chance.below(keys.len()));
         Arc::make_mut(&mut self.damaged).insert((family, key));
         true
+    }
+
+    /// Some rows change, and nothing says so: of records and log only such as one of `others` holds too. In words.
+    pub fn rot(&mut self, others: &[MemorySnapshot], chance: &mut Rng) -> Vec<&'static str> {
+        let mut done = Vec::new();
+        for _ in 0..1 + chance.below(4) {
+            let tables = self.image.snapshot();
+            let what = chance.below(8);
+            let family = match what {
+                0..=4 => Family::Records,
+                5 => Family::Log,
+                _ => Family::Merkle,
+            };
+            let mut rows = Vec::new();
+            let scanned = tables.scan(family, &[], None, &mut |key, value| {
+                let elsewhere = |other: &MemorySnapshot| matches!(other.get(family, key), Ok(Some(_)));
+                if family == Family::Merkle && key != TREE_KEY || others.iter().any(elsewhere) {
+                    rows.push((key.to_vec(), value.to_vec()));
+                }
+                true
+            });
+            if scanned.is_err() || rows.is_empty() {
+                continue;
+            }
+            let (mut key, value) = rows.swap_remove(chance.below(rows.len()));
+            let row = decode_row::<RecordRow>(Family::Records, &value);
+            let (text, value) = match (what, row) {
+                (0 | 1, _) => ("a record is gone", None),
+                (2, Ok(mut row)) => {
+                    row.order_time = Micros(row.order_time.0.saturating_sub(1_000));
+                    ("an order time is another", Some(encode_row(&row)))
+                }
+                (3, Ok(mut row)) if !row.forgotten => {
+                    let byte = chance.below(row.record.len().max(1));
+                    let flipped = row.record.get_mut(byte).map(|byte| *byte ^= 0x40);
+                    let reads = flipped.is_some() && Record::from_stored(&row.record).is_ok();
+                    if !reads {
+                        continue; // that would be noticed by whoever reads it
+                    }
+                    ("a record's bytes are others", Some(encode_row(&row)))
+                }
+                (4, Ok(row)) => {
+                    if let Some(last) = key.last_mut() {
+                        *last ^= 1;
+                    }
+                    ("a record has come from nowhere", Some(encode_row(&row)))
+                }
+                (5, _) => ("an entry of the log is gone", None),
+                (6, _) => ("a part of the tree is gone", None),
+                (7, _) if key == TREE_AT => continue,
+                (7, _) if value.len() > 8 && key.starts_with(b"p") => {
+                    let mut value = value.clone();
+                    value[7] ^= 1;
+                    ("a part of the tree is another", Some(value))
+                }
+                _ => continue,
+            };
+            self.image.take(Piece::Batch(vec![(family, key, value)]));
+            done.push(text);
+        }
+        done
     }
 
     /// Whether some row cannot be read.

@@ -130,6 +130,7 @@ impl World {
                 self.fault(*hub, FaultKind::Disk, "its disk says that it synced and does not");
             }
             Do::BitFlip { hub } => self.flip_bit(*hub),
+            Do::Rot { hub } => self.rot(*hub),
             Do::Backup { hub } => self.back_up(*hub),
             Do::Restore { hub, with_marks } => self.restore(*hub, *with_marks, number),
             Do::CloneDisk { hub } => self.clone_disk(*hub),

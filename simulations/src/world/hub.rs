@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use inbetweenies_core::conflict::{self, Conflict};
 use inbetweenies_core::machine::{Identity, Link, Machine, Ticket};
+use inbetweenies_core::merkle::{self, Merkle};
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
@@ -28,13 +29,21 @@ pub enum Room {
     Reconcile,
     /// What readers see.
     Conflict,
+    /// What stores really hold.
+    Merkle,
     /// Who is there.
     Peers,
 }
 
 impl Room {
     /// All rooms.
-    pub const ALL: [Room; 4] = [Room::Storage, Room::Reconcile, Room::Conflict, Room::Peers];
+    pub const ALL: [Room; 5] = [
+        Room::Storage,
+        Room::Reconcile,
+        Room::Conflict,
+        Room::Merkle,
+        Room::Peers,
+    ];
 }
 
 /// A hub, running or not.
@@ -86,6 +95,8 @@ pub struct Process {
     /// The machine.
     pub conflict: Conflict,
     /// The machine.
+    pub merkle: Merkle,
+    /// The machine.
     pub peers: Peers,
     /// Mail that waits, by room.
     pub boxes: Boxes,
@@ -131,6 +142,8 @@ pub struct Boxes {
     pub reconcile: Vec<reconcile::Input>,
     /// To conflicts.
     pub conflict: Vec<conflict::Input>,
+    /// To anti-entropy.
+    pub merkle: Vec<merkle::Input>,
     /// To peers.
     pub peers: Vec<peers::Input>,
 }
@@ -151,6 +164,10 @@ impl Boxes {
                 self.conflict.push(input);
                 Room::Conflict
             }
+            Mail::Merkle(input) => {
+                self.merkle.push(input);
+                Room::Merkle
+            }
             Mail::Peers(input) => {
                 self.peers.push(input);
                 Room::Peers
@@ -164,6 +181,7 @@ impl Boxes {
             self.storage.len(),
             self.reconcile.len(),
             self.conflict.len(),
+            self.merkle.len(),
             self.peers.len(),
         ]
         .into_iter()
@@ -179,6 +197,7 @@ impl Process {
             Room::Storage => self.storage.wake_at(),
             Room::Reconcile => self.reconcile.wake_at(),
             Room::Conflict => self.conflict.wake_at(),
+            Room::Merkle => self.merkle.wake_at(),
             Room::Peers => self.peers.wake_at(),
         }
     }

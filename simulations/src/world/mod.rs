@@ -14,9 +14,10 @@ mod line;
 mod network;
 mod phases;
 mod push;
+mod rot;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,6 +176,8 @@ pub struct World {
     pub outbox: Outbox,
     /// Whether the faults are over.
     pub healed: bool,
+    /// Hubs whose disks have rotted, and that have not mended it yet.
+    pub rotten: BTreeSet<usize>,
     queue: BTreeMap<(Duration, u64), Due>,
     posted: u64,
     calls_made: CallId,
@@ -205,6 +208,7 @@ impl World {
             outbox: Outbox::new(tuning.window_bytes_max),
             limits,
             healed: false,
+            rotten: BTreeSet::new(),
             queue: BTreeMap::new(),
             posted: 0,
             calls_made: 0,

@@ -8,6 +8,8 @@ use crate::watch::{Seen, Watch};
 
 /// How often it is looked whether hubs are equal.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked whether a disk that had rotted is mended: that reads all of it.
+const ROT_LOOK: Duration = Duration::from_secs(5);
 /// How long it is listened whether it is quiet, at least.
 const QUIET: Duration = Duration::from_secs(60);
 /// What a client may need after hubs are equal: a failed attempt, a wait, the next.
@@ -74,13 +76,30 @@ impl World {
         notice
             + (told + 4 * tuning.interval) * (hops + 1)
             + slowest * (4 * pages.min(100_000) as u32 * (hops + 1))
+            + self.mending()
+    }
+
+    /// What a rotten disk may take beyond that: a whole check, and comparisons that find hubs busy with each other.
+    fn mending(&self) -> Duration {
+        let tuning = &self.plan.tuning;
+        if self.rotten.is_empty() {
+            Duration::ZERO
+        } else {
+            3 * tuning.check_period + 12 * tuning.compare_interval + Duration::from_secs(240)
+        }
     }
 
     fn converge(&mut self, bound: Duration) -> Option<Duration> {
         let begin = self.now;
         let mut equal_at = None;
+        let mut look_at = Duration::ZERO;
         while !self.is_broken() {
-            let equal = self.watch().is_some_and(|watch| watch.oracle().hubs_equal(self));
+            if self.now >= look_at {
+                self.look_at_rot();
+                look_at = self.now + ROT_LOOK;
+            }
+            let equal =
+                self.rotten.is_empty() && self.watch().is_some_and(|watch| watch.oracle().hubs_equal(self));
             if equal && equal_at.is_none() {
                 equal_at = Some(self.now);
                 self.saw(&Seen::Equal {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use inbetweenies_core::conflict::Conflict;
 use inbetweenies_core::machine::{Machine, load_members};
+use inbetweenies_core::merkle::{self, Merkle};
 use inbetweenies_core::node::{Effect, Mail, Notice, Route};
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
@@ -20,7 +21,7 @@ use super::disk::Reader;
 use super::hub::{Boxes, Flight, Process};
 use super::{Due, Room, World};
 use crate::chance::Stream;
-use crate::plan::{Lane, Plan};
+use crate::plan::{Lane, Plan, Tuning};
 use crate::recording::FaultKind;
 use crate::watch::Seen;
 
@@ -48,6 +49,18 @@ pub fn storage_settings(
         group_bytes_max: plan.tuning.group_bytes_max,
         content_min: Some(plan.tuning.content_min).filter(|keep| !keep.is_zero()),
         horizon_interval: plan.tuning.horizon_interval,
+        seed,
+    }
+}
+
+/// What anti-entropy is told: a small tree, so that what lies below memory is met too.
+pub fn tree_settings(tuning: &Tuning, seed: u64) -> merkle::Settings {
+    merkle::Settings {
+        depth: 2,
+        cells: tuning.tree_cells,
+        interval: tuning.compare_interval,
+        check_period: tuning.check_period,
+        keep_changes: tuning.tree_keep_changes,
         seed,
     }
 }
@@ -89,9 +102,11 @@ impl World {
             [seeds.draw(), seeds.draw()],
         );
         let reader = hub.disk.reader();
-        let opened = Storage::open(settings, &reader, &hub.disk.image().marks)
-            .and_then(|storage| Ok((storage, load_members(&reader)?)));
-        let (storage, members) = match opened {
+        let opened = Storage::open(settings, &reader, &hub.disk.image().marks).and_then(|storage| {
+            let merkle = Merkle::open(tree_settings(tuning, seeds.draw()), &reader)?;
+            Ok((storage, merkle, load_members(&reader)?))
+        });
+        let (storage, merkle, members) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.abort(at, &error),
         };
@@ -138,6 +153,7 @@ impl World {
         hub.process = Some(Process {
             started: self.now,
             conflict: Conflict::new(policy.clone()),
+            merkle,
             storage,
             reconcile,
             peers,
@@ -153,7 +169,7 @@ impl World {
             fuse: None,
         });
         self.saw(&Seen::Started { hub: at });
-        for room in [Room::Storage, Room::Peers] {
+        for room in [Room::Storage, Room::Merkle, Room::Peers] {
             self.schedule(at, room);
         }
     }
@@ -286,6 +302,13 @@ impl World {
                 now,
                 &reader,
                 take(&mut boxes.conflict),
+                &mut effects,
+            ),
+            Room::Merkle => run(
+                &mut process.merkle,
+                now,
+                &reader,
+                take(&mut boxes.merkle),
                 &mut effects,
             ),
             Room::Peers => run(
@@ -501,6 +524,9 @@ impl World {
             | Notice::Peers(_)
             | Notice::Heard { .. }
             | Notice::ClockDoubt(_)
+            | Notice::Root(_)
+            | Notice::Compared(_)
+            | Notice::Checked(_)
             | Notice::Horizon(_) => {}
         }
     }

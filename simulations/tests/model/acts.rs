@@ -115,6 +115,9 @@ impl Mesh {
             }
             Event::RolledBack { .. } => self.reach(Rare::RolledBack),
             Event::NewLife { .. } => {}
+            Event::SetAside { id, why, .. } => {
+                state.fail(Promise::Sound, format!("{id} is set aside: {why}"))
+            }
             Event::Refused { dot, why } => state.fail(Promise::Sound, format!("{dot:?} is refused: {why}")),
         }
     }

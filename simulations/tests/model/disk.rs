@@ -223,7 +223,9 @@ impl Disk {
     fn print_rows(&self) -> u64 {
         let mut print = Print::default();
         let snapshot = self.tables.snapshot();
-        for family in Family::ALL {
+        // The journal of leaves tells in which order it came to this, and nothing here reads it.
+        let told = |family: &Family| *family != Family::Merkle;
+        for family in Family::ALL.into_iter().filter(told) {
             print.bytes(family.name().as_bytes());
             let mut visit = |key: &[u8], value: &[u8]| {
                 print.bytes(key);

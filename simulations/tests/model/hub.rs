@@ -167,7 +167,8 @@ impl Process {
                     self.said = clock;
                     continue;
                 }
-                Mail::Peers(_) => continue,
+                // Comparing stores writes no record: it has stories and properties of its own.
+                Mail::Peers(_) | Mail::Merkle(_) => continue,
             };
             self.sort(effects, boxed, &mut waiting, &mut outside.effects);
         }

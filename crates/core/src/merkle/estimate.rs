@@ -78,28 +78,17 @@ impl Estimator {
         (squares + COUNTERS as u64 / 2) / COUNTERS as u64
     }
 
-    /// Bit n of the hash pulls counter n down where it is set, up where it is not; `flip` turns all around.
+    /// 128 bits of hash, in eight words of 16: bit b of word w pulls counter 8 b + w, down where it is set, up where
+    /// not; `flip` turns all around. So laid out, a compiler does eight or more at once.
     #[inline]
     fn pull(&mut self, id: u64, flip: u64) {
-        /// One bit a lane: compared side by side, eight or sixteen at once.
-        const LANES: [u16; 16] = {
-            let mut lanes = [0; 16];
-            let mut lane = 0;
-            while lane < 16 {
-                lanes[lane] = 1 << lane;
-                lane += 1;
-            }
-            lanes
-        };
         let hash = self.key.hash(id);
-        for (half, counters) in self.counters.as_chunks_mut::<64>().0.iter_mut().enumerate() {
-            let bits = draw(hash, STREAM + half as u64) ^ flip;
-            for (quarter, counters) in counters.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-                let bits = (bits >> (16 * quarter)) as u16;
-                for (counter, lane) in counters.iter_mut().zip(LANES) {
-                    let way = if bits & lane == 0 { 1 } else { -1 };
-                    *counter = counter.wrapping_add(way);
-                }
+        let bits = [draw(hash, STREAM) ^ flip, draw(hash, STREAM + 1) ^ flip];
+        let words: [i16; 8] = std::array::from_fn(|word| (bits[word / 4] >> (16 * (word % 4))) as i16);
+        for (bit, counters) in self.counters.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            for (counter, word) in counters.iter_mut().zip(words) {
+                let down = word << (15 - bit) >> 15;
+                *counter = counter.wrapping_add(down | 1);
             }
         }
     }
@@ -164,7 +153,7 @@ mod tests {
         let signs = counters
             .iter()
             .fold(0_u128, |signs, counter| signs << 1 | u128::from(*counter == 1));
-        assert_eq!(signs, 0);
+        assert_eq!(signs, 0xc6b9_e7cf_1c2d_7967_c0e7_2fcc_064c_a4d7);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! believe entries and nobody's word. Every session ends with comparing roots.
 
 mod answer;
+pub mod bch;
+pub mod chain;
 pub mod descent;
 pub mod estimate;
 pub mod fold;
@@ -106,6 +108,11 @@ pub enum Output {
         /// Which peer.
         link: Link,
     },
+    /// For reconcile: entries that this hub should hold and does not, or not whole.
+    Holes {
+        /// The first of each gap.
+        holes: Vec<Dot>,
+    },
     /// For storage: hold these records against the log.
     Recheck {
         /// Which.
@@ -195,12 +202,15 @@ pub struct Merkle {
     session: Option<Session>,
     /// Where the check of the records goes on, and when.
     check: u32,
+    /// The same of the logs, which follow the records; the place to go on from.
+    chain: Option<Option<chain::At>>,
     check_at: Duration,
     urgent: bool,
     /// The last check that another hub brought about.
     doubted_at: Option<Duration>,
     checked: u64,
     damaged: u64,
+    rebuilt: bool,
     /// A key that storage was asked to take.
     key_wanted: Option<[u8; 16]>,
     keys: usize,
@@ -246,10 +256,12 @@ impl Merkle {
             peers: BTreeMap::new(),
             session: None,
             check: 0,
+            chain: None,
             urgent: false,
             doubted_at: None,
             checked: 0,
             damaged: 0,
+            rebuilt: false,
             key_wanted: None,
             keys: 0,
             recounting: false,
@@ -359,6 +371,7 @@ impl Merkle {
     fn check_now(&mut self) {
         if !self.mirror.is_rebuilding() {
             self.check = 0;
+            self.chain = None;
         }
         self.urgent = true;
     }
@@ -370,6 +383,9 @@ impl Merkle {
             return Ok(());
         }
         let rebuilding = self.mirror.is_rebuilding();
+        if let Some(at) = self.chain.filter(|_| !rebuilding) {
+            return self.check_chain(now, store, at, out);
+        }
         let from = if rebuilding {
             self.mirror.frontier().unwrap_or(0)
         } else {
@@ -395,8 +411,40 @@ impl Merkle {
         }
         self.check = strip.next.unwrap_or(0);
         if strip.next.is_none() {
-            self.urgent = false;
             self.check_ended(now, store, rebuilding, out)?;
+            // Then the logs.
+            self.chain = Some(None);
+        }
+        Ok(())
+    }
+
+    fn check_chain(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        from: Option<chain::At>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let most = if self.urgent {
+            URGENT_RECORDS
+        } else {
+            CHECK_RECORDS
+        };
+        let run = chain::read_run(store, from, most)?;
+        self.check_at = now.mono + self.pause();
+        if !run.holes.is_empty() {
+            self.damaged += run.holes.len() as u64;
+            out.push(Output::Holes { holes: run.holes });
+        }
+        self.chain = run.next.map(Some);
+        if self.chain.is_none() {
+            self.urgent = false;
+            out.push(Output::Checked(Check {
+                records: self.checked,
+                damaged: self.damaged,
+                rebuilt: self.rebuilt,
+            }));
+            (self.checked, self.damaged, self.rebuilt) = (0, 0, false);
         }
         Ok(())
     }
@@ -420,13 +468,13 @@ impl Merkle {
                 out.push(Output::Recount { records, leaves });
             }
         }
-        out.push(Output::Checked(Check {
-            records: self.checked,
-            damaged: self.damaged,
-            rebuilt,
-        }));
-        (self.checked, self.damaged) = (0, 0);
+        if let Some(key) = self.mirror.key().filter(|_| self.key_wanted.is_none())
+            && mirror::read_key(store)?.is_none()
+        {
+            out.push(Output::Key { key: key.0 });
+        }
         if rebuilt {
+            self.rebuilt = true;
             for peer in self.peers.values_mut() {
                 peer.next_at = now.mono;
             }

@@ -270,6 +270,7 @@ impl Route for merkle::Output {
             }),
             Output::Serve { link, dots } => post(Mail::Reconcile(reconcile::Input::Serve { link, dots })),
             Output::Again { link } => post(Mail::Reconcile(reconcile::Input::Again { link })),
+            Output::Holes { holes } => post(Mail::Reconcile(reconcile::Input::Holes { holes })),
             Output::Recheck { records } => post(Mail::Storage(storage::Input::Recheck { records })),
             Output::Recount { records, leaves } => {
                 post(Mail::Storage(storage::Input::Recount { records, leaves }));

@@ -29,6 +29,14 @@ pub(super) struct Hole {
 impl Reconcile {
     /// A page met entries that this hub should hold and does not: other hubs are asked for them.
     pub(super) fn found_holes(&mut self, holes: &[Dot], out: &mut Vec<Output>) {
+        self.note_holes(holes);
+        if !holes.is_empty() {
+            out.push(Output::Doubt);
+        }
+    }
+
+    /// Of each log the first hole is asked for; the next check finds the others.
+    pub(super) fn note_holes(&mut self, holes: &[Dot]) {
         for dot in holes {
             let below = dot.sequence.saturating_sub(1);
             let hole = self.holes.entry(dot.replica).or_insert(Hole {
@@ -37,9 +45,6 @@ impl Reconcile {
                 asked: 0,
             });
             hole.below = hole.below.min(below);
-        }
-        if !holes.is_empty() {
-            out.push(Output::Doubt);
         }
     }
 

@@ -85,6 +85,11 @@ pub enum Input {
         /// Which entries.
         dots: Vec<Dot>,
     },
+    /// A check has found that this hub does not hold what it should.
+    Holes {
+        /// The first entry of each gap.
+        holes: Vec<Dot>,
+    },
     /// Anti-entropy has found that so much differs that all of a peer's entries are to be taken again.
     Again {
         /// Which peer.
@@ -349,6 +354,7 @@ impl Machine for Reconcile {
                     self.applied(now, link, &landed, out);
                 }
                 Input::Serve { link, dots } => self.serve(store, link, &dots, out)?,
+                Input::Holes { holes } => self.note_holes(&holes),
                 Input::Again { link } => {
                     self.again.insert(link);
                 }

@@ -266,7 +266,7 @@ pub fn whole(store: &dyn Snapshot, dot: Dot) -> Result<Option<Emitted>, StoreErr
     Ok(records.map(|records| Emitted { dot, row, records }))
 }
 
-/// None if a record that the entry names is not there.
+/// None if a record that the entry names is not there, or not as it was.
 fn select(
     store: &dyn Snapshot,
     row: &LogRow,
@@ -281,6 +281,10 @@ fn select(
         let Some(record) = read_record(store, id, &stamp.digest)? else {
             return Ok(None);
         };
+        // What a disk has changed is not passed on: who gets it would hold another record, and not this one.
+        if !record.forgotten && Digest::of(&record.record) != stamp.digest {
+            return Ok(None);
+        }
         if passes(store, id, &stamp.digest, &record.record, filter)? {
             found.push(Picked {
                 at,

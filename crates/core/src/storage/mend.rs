@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Event;
 use super::group::Group;
 use super::index::Lag;
+use crate::domain::POLICY_ID;
 use crate::entry::{Bundle, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
@@ -110,6 +111,7 @@ impl Group<'_> {
     /// Holds records against what this hub's own log says of them.
     pub fn recheck_all(&mut self, records: Vec<(Id, Digest)>) -> Result<(), StoreError> {
         for (id, digest) in records {
+            self.touch(&id);
             // Whatever became of the record, what the id's row says of it is worked out again.
             self.lags(&id, Lag::Heads);
             if let Some(row) = read_record(&self.overlay, &id, &digest)? {
@@ -138,11 +140,18 @@ impl Group<'_> {
         if next == row {
             return Ok(false);
         }
+        self.touch(id);
         self.note_leaf(Some(row.leaf(id, digest)), Some(next.leaf(id, digest)));
         self.overlay
             .put(Family::Records, record_key(id, digest), encode_row(&next));
         self.lags(id, Lag::Heads);
         Ok(true)
+    }
+
+    /// What follows from records about the home itself is worked out again.
+    fn touch(&mut self, id: &Id) {
+        self.policy_touched |= id.as_str() == POLICY_ID;
+        self.members_touched = true;
     }
 
     fn set_record_aside(
@@ -155,6 +164,7 @@ impl Group<'_> {
         self.overlay
             .put(Family::Evidence, record_evidence_key(id, digest), encode_row(row));
         self.overlay.delete(Family::Records, record_key(id, digest));
+        self.touch(id);
         self.note_leaf(Some(row.leaf(id, digest)), None);
         self.state.meta.records = self.state.meta.records.saturating_sub(1);
         self.lags(id, Lag::Heads);

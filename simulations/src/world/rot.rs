@@ -1,0 +1,115 @@
+//! Disks that rot: rows vanish, change or come from nowhere, and no read says so. Anti-entropy has to notice.
+
+use std::collections::BTreeMap;
+
+use inbetweenies_core::hash::Digest;
+use inbetweenies_core::store::{Family, RecordRow, Snapshot, TREE_KEY, decode_row, read_meta};
+
+use super::World;
+use crate::chance::Stream;
+use crate::recording::FaultKind;
+use crate::watch::Seen;
+
+impl World {
+    /// Rows change behind a hub's back: only such as another sound hub holds too, for what is nowhere else is lost.
+    pub(super) fn rot(&mut self, hub: usize) {
+        if self.rotten.iter().any(|other| *other != hub)
+            || self.hubs[hub]
+                .process
+                .as_ref()
+                .is_some_and(|p| p.flight.is_some())
+        {
+            return; // one disk at a time, and not in the middle of a write
+        }
+        let others: Vec<_> = (0..self.hubs.len())
+            .filter(|other| *other != hub)
+            .map(|other| self.hubs[other].disk.image().snapshot())
+            .collect();
+        let chance = self.chance.of(Stream::Damage(hub as u64));
+        let what = self.hubs[hub].disk.rot(&others, chance);
+        if !what.is_empty() {
+            self.rotten.insert(hub);
+            self.fault(
+                hub,
+                FaultKind::Disk,
+                &format!("its disk rots unnoticed: {}", what.join(", ")),
+            );
+        }
+    }
+
+    /// Takes note that rotten disks hold again what the others do.
+    pub(super) fn look_at_rot(&mut self) {
+        let mended: Vec<usize> = self
+            .rotten
+            .iter()
+            .copied()
+            .filter(|hub| self.rot_at(*hub).is_none())
+            .collect();
+        for hub in mended {
+            self.rotten.remove(&hub);
+            self.saw(&Seen::RotMended { hub });
+        }
+    }
+
+    /// What a rotten disk still has otherwise than a sound one, in words.
+    pub fn rot_at(&self, hub: usize) -> Option<String> {
+        let sound = (0..self.hubs.len()).find(|other| !self.rotten.contains(other))?;
+        for family in [Family::Log, Family::Records] {
+            let (ours, theirs) = (self.print_rows(hub, family), self.print_rows(sound, family));
+            if ours != theirs {
+                let lacking = theirs.keys().filter(|key| !ours.contains_key(*key)).count();
+                let beyond = ours.keys().filter(|key| !theirs.contains_key(*key)).count();
+                return Some(format!(
+                    "of {} it lacks {lacking} rows, has {beyond} more, and others differ",
+                    family.name()
+                ));
+            }
+        }
+        (!self.tree_is_true(hub)).then(|| "its tree is not that of its records".to_owned())
+    }
+
+    /// The rows of a family by what all hubs must have alike.
+    fn print_rows(&self, hub: usize, family: Family) -> BTreeMap<Vec<u8>, String> {
+        let disk = self.hubs[hub].disk.image().snapshot();
+        let mut rows = BTreeMap::new();
+        let read = disk.scan(family, &[], None, &mut |key, value| {
+            let row = decode_row::<RecordRow>(family, value)
+                .ok()
+                .filter(|_| family == Family::Records);
+            let print = row.map_or_else(String::new, |mut row| {
+                row.dots.sort();
+                let sound = row.forgotten || key.ends_with(&Digest::of(&row.record).0);
+                format!(
+                    "{:?} {:?} {:?} {:?} {sound}",
+                    row.order_time, row.edges, row.late, row.dots
+                )
+            });
+            rows.insert(key.to_vec(), print);
+            true
+        });
+        debug_assert!(read.is_ok(), "memory reads");
+        rows
+    }
+
+    /// Whether what a hub keeps in memory is what its disk holds.
+    fn tree_is_true(&self, hub: usize) -> bool {
+        let Some(process) = &self.hubs[hub].process else {
+            return false;
+        };
+        let disk = self.hubs[hub].disk.image().snapshot();
+        let mut mirror = process.merkle.mirror().clone();
+        if mirror.catch_up(&disk).is_err() || !mirror.is_ready() {
+            return false;
+        }
+        let counted = read_meta(&disk)
+            .ok()
+            .flatten()
+            .map(|meta| (meta.records, meta.leaves));
+        let (count, sum) = mirror.plain();
+        if !matches!(disk.get(Family::Merkle, TREE_KEY), Ok(Some(_))) {
+            return false;
+        }
+        let strip = mirror.read_strip(&disk, 0, usize::MAX);
+        strip.is_ok_and(|strip| !strip.differs) && counted == Some((count, sum.to_bytes()))
+    }
+}
