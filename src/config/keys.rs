@@ -117,6 +117,20 @@ table! {
             "The domain manifest that seeds a new home's policy; when relative, to the current directory.";
     }
 
+    /// How hubs find out whether their stores hold the same.
+    merkle: Merkle {
+        interval: Duration = Duration::minutes(5), within(Duration::seconds(1), Duration::hours(24)),
+            "How often roots are compared with each linked hub, beside once when a link stands.";
+        check_period: Duration = Duration::hours(24), within(Duration::seconds(1), Duration::hours(24 * 365)),
+            "How long a check of all records against the tree takes; it goes a few at a time.";
+        memory_max: Size = Size::mib(4), within(Size::kib(16), Size::mib(256)),
+            "Memory for the tree; the deepest that fits is kept (11 KiB, 171 KiB, 2.7 MiB or 43 MiB).";
+        sketch_cells: usize = 4096, within(0, 65_536),
+            "Cells of the sketch that finds few differences in one answer, 16 bytes each; 0 goes without.";
+        keep_changes: usize = 50_000, within(1, 10_000_000),
+            "Changed records after which the tree is written to disk; a start reads it and what came after.";
+    }
+
     /// How long the content of replaced versions is kept. Their skeletons stay for ever.
     retention: Retention {
         forget: bool = true, Any,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inbetweenies_core::clock::Clock;
-use inbetweenies_core::machine::{ClockDoubt, Horizon, Identity, Link, Totals};
+use inbetweenies_core::id::HubId;
+use inbetweenies_core::machine::{Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Totals};
 use inbetweenies_core::node::Notice;
 use inbetweenies_core::peers::PeerStatus;
 use inbetweenies_core::storage::Event;
-use inbetweenies_core::time::Now;
+use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::view::Policy;
 use inbetweenies_core::wire::{ClockMap, PROTOCOL, clock_to_wire};
 use serde::Serialize;
@@ -36,6 +37,26 @@ pub struct Known {
     own_policy: Option<String>,
     horizon: Horizon,
     clock_doubt: Option<ClockDoubt>,
+    /// What this hub holds, as anti-entropy tells it.
+    pub root: Option<RootTold>,
+    compared: BTreeMap<HubId, Compared>,
+    checked: Option<(Micros, Check)>,
+    checks: u64,
+}
+
+/// What comparing with one hub came to, so far.
+#[derive(Debug, Clone, Default)]
+struct Compared {
+    /// When both were last found equal, and at which clock.
+    proof: Option<(Micros, Clock)>,
+    /// The last comparison.
+    equal: bool,
+    comparisons: u64,
+    found: u64,
+    mended_here: u64,
+    mended_there: u64,
+    bytes: u64,
+    took_ms: f64,
 }
 
 impl Known {
@@ -44,6 +65,51 @@ impl Known {
             self.events.pop_front();
         }
         self.events.push_back(row);
+    }
+
+    fn warn(&mut self, code: &'static str, detail: String, now: Now) {
+        tracing::warn!(code, "{detail}");
+        metrics::counter!("inbetweenies_events_total", "code" => code).increment(1);
+        self.remember(EventRow {
+            at: now.wall.to_string(),
+            code,
+            detail,
+        });
+    }
+
+    fn compared(&mut self, comparison: Comparison, now: Now) {
+        let outcome = if comparison.equal { "equal" } else { "different" };
+        metrics::counter!("inbetweenies_comparisons_total", "outcome" => outcome).increment(1);
+        metrics::counter!("inbetweenies_differences_found_total").increment(comparison.found);
+        metrics::counter!("inbetweenies_rows_mended_total").increment(comparison.mended_here);
+        if comparison.found > 0 {
+            let detail = format!(
+                "comparing with {} found {} differences: {} rows mended here, {} there{}",
+                comparison.hub_id,
+                comparison.found,
+                comparison.mended_here,
+                comparison.mended_there,
+                if comparison.equal {
+                    "; both hold the same now"
+                } else {
+                    "; more is left for the next time"
+                }
+            );
+            self.warn("COMPARED", detail, now);
+        }
+        let row = self.compared.entry(comparison.hub_id).or_default();
+        row.equal = comparison.equal;
+        row.comparisons += 1;
+        row.found += comparison.found;
+        row.mended_here += comparison.mended_here;
+        row.mended_there += comparison.mended_there;
+        if comparison.found > 0 {
+            row.bytes = comparison.bytes;
+            row.took_ms = comparison.took.as_secs_f64() * 1e3;
+        }
+        if comparison.equal {
+            row.proof = Some((now.wall, comparison.clock));
+        }
     }
 
     /// Whether this hub has a home and its rules: before that it can serve nobody.
@@ -90,6 +156,10 @@ pub struct Status {
     clock_checks: BTreeMap<String, String>,
     merkle_root: Option<String>,
     merkle_clock: Option<ClockMap>,
+    state_digest: Option<String>,
+    merkle_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked: Option<CheckedRow>,
     horizon: ClockMap,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_suspect: Option<ClockRow>,
@@ -109,6 +179,22 @@ struct ClockRow {
     by_s: u64,
 }
 
+impl Compared {
+    fn row(&self) -> ComparedRow {
+        ComparedRow {
+            equal: self.equal,
+            proven_at: self.proof.as_ref().map(|(at, _)| at.to_string()),
+            proven_clock: self.proof.as_ref().map(|(_, clock)| clock_to_wire(clock).0),
+            comparisons: self.comparisons,
+            found: self.found,
+            mended_here: self.mended_here,
+            mended_there: self.mended_there,
+            bytes: self.bytes,
+            took_ms: self.took_ms,
+        }
+    }
+}
+
 impl ClockRow {
     fn of(doubt: ClockDoubt) -> ClockRow {
         let (is, by) = match doubt {
@@ -122,6 +208,37 @@ impl ClockRow {
     }
 }
 
+/// What comparing stores with a peer came to.
+#[derive(Debug, Serialize)]
+struct ComparedRow {
+    /// Whether the last comparison ended equal.
+    equal: bool,
+    /// When both were last found equal.
+    proven_at: Option<String>,
+    /// At which clock.
+    proven_clock: Option<ClockMap>,
+    comparisons: u64,
+    /// Differences found, and rows mended here and there, since the start.
+    found: u64,
+    mended_here: u64,
+    mended_there: u64,
+    /// Of the last comparison that found something: bytes of all messages but the entries.
+    bytes: u64,
+    took_ms: f64,
+}
+
+/// What the last check of all records came to.
+#[derive(Debug, Serialize)]
+struct CheckedRow {
+    at: String,
+    records: u64,
+    /// Rows whose bytes were damaged, entries missing in a log, and ranges where the tree said otherwise.
+    damaged: u64,
+    rebuilt: bool,
+    /// Checks since the start.
+    checks: u64,
+}
+
 #[derive(Debug, Serialize)]
 struct PeerRow {
     hub_id: String,
@@ -132,6 +249,8 @@ struct PeerRow {
     last_seen_ms: Option<u64>,
     behind: Option<u64>,
     ahead: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<ComparedRow>,
 }
 
 /// Entries that `ours` holds and `theirs` does not, by their sequences (a lease's gap counts too).
@@ -161,6 +280,10 @@ impl Board {
             own_policy: None,
             horizon,
             clock_doubt: None,
+            root: None,
+            compared: BTreeMap::new(),
+            checked: None,
+            checks: 0,
         };
         Board {
             known: Mutex::new(known),
@@ -215,6 +338,24 @@ impl Board {
                 known.policy = policy;
                 self.home.send_replace(known.has_home());
             }
+            Notice::Root(told) => {
+                metrics::gauge!("inbetweenies_merkle_bytes").set(told.bytes as f64);
+                known.root = Some(told);
+            }
+            Notice::Compared(comparison) => known.compared(comparison, office.now()),
+            Notice::Checked(check) => {
+                metrics::counter!("inbetweenies_checked_records_total").increment(check.records);
+                metrics::counter!("inbetweenies_damaged_rows_total").increment(check.damaged);
+                if check.damaged > 0 {
+                    let detail = format!(
+                        "a check of {} records met {} damaged places; what other hubs hold of them is taken again",
+                        check.records, check.damaged
+                    );
+                    known.warn("DAMAGE", detail, office.now());
+                }
+                known.checks += 1;
+                known.checked = Some((office.now().wall, check));
+            }
             Notice::Horizon(horizon) => known.horizon = horizon,
             Notice::ClockDoubt(doubt) => {
                 if let Some(doubt) = doubt {
@@ -249,6 +390,7 @@ impl Board {
     pub fn status(&self, now: Now, links: &Links) -> Status {
         let known = self.known();
         let (vector_clock, clock_checks) = clock_to_wire(&known.clock);
+        let root = known.root.as_ref();
         let peers = known.peers.iter().map(|peer| {
             let clock = peer.link.and_then(|link| known.clocks.get(&link));
             PeerRow {
@@ -264,6 +406,7 @@ impl Board {
                     .map(|at| now.mono.saturating_sub(at).as_millis() as u64),
                 behind: clock.map(|clock| lag(&known.clock, clock)),
                 ahead: clock.map(|clock| lag(clock, &known.clock)),
+                compared: known.compared.get(&peer.hub_id).map(Compared::row),
             }
         });
         Status {
@@ -282,8 +425,19 @@ impl Board {
             blobs: 0,
             vector_clock,
             clock_checks,
-            merkle_root: None,
-            merkle_clock: None,
+            merkle_root: root.and_then(|told| told.root).map(|root| root.to_string()),
+            merkle_clock: root
+                .filter(|told| told.root.is_some())
+                .map(|told| clock_to_wire(&told.clock).0),
+            state_digest: root.map(|told| told.state.to_string()),
+            merkle_bytes: root.map_or(0, |told| told.bytes as u64),
+            checked: known.checked.as_ref().map(|(at, check)| CheckedRow {
+                at: at.to_string(),
+                records: check.records,
+                damaged: check.damaged,
+                rebuilt: check.rebuilt,
+                checks: known.checks,
+            }),
             horizon: known
                 .horizon
                 .iter()
@@ -334,6 +488,13 @@ fn row(event: &Event, now: Now) -> EventRow {
             );
             ("FORK", detail)
         }
+        Event::SetAside { id, digest, why } => (
+            "SET_ASIDE",
+            format!(
+                "record {} of {id} stands among the evidence now: {why}",
+                digest.short()
+            ),
+        ),
         Event::NewLife { replica, life } => ("NEW_LIFE", format!("life {life} began as replica {replica}")),
         Event::Refused { dot, why } => (
             "ENTRY_REFUSED",

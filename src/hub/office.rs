@@ -13,7 +13,7 @@ use inbetweenies_core::machine::{Link, Ticket};
 use inbetweenies_core::node::{Effect, Mail, room_for_page};
 use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::wire::{Problem, SyncResponse};
-use inbetweenies_core::{conflict, peers, reconcile, storage};
+use inbetweenies_core::{conflict, merkle, peers, reconcile, storage};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -50,6 +50,8 @@ pub struct Boxes {
     pub reconcile: Recipient<Post<reconcile::Input>>,
     /// To conflicts.
     pub conflict: Recipient<Post<conflict::Input>>,
+    /// To anti-entropy.
+    pub merkle: Recipient<Post<merkle::Input>>,
     /// To peers.
     pub peers: Recipient<Post<peers::Input>>,
 }
@@ -144,6 +146,7 @@ impl Office {
             Mail::Storage(input) => put(&boxes.storage, input, "storage"),
             Mail::Reconcile(input) => put(&boxes.reconcile, input, "reconcile"),
             Mail::Conflict(input) => put(&boxes.conflict, input, "conflict"),
+            Mail::Merkle(input) => put(&boxes.merkle, input, "merkle"),
             Mail::Peers(input) => put(&boxes.peers, input, "peers"),
         }
     }
@@ -153,6 +156,7 @@ impl Office {
         let Some(boxes) = self.boxes.get() else { return };
         let gone = match mail {
             Mail::Reconcile(input) => boxes.reconcile.send(Post(input)).await.is_err(),
+            Mail::Merkle(input) => boxes.merkle.send(Post(input)).await.is_err(),
             Mail::Peers(input) => boxes.peers.send(Post(input)).await.is_err(),
             other => {
                 self.post(other);

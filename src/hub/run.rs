@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer, web};
 use inbetweenies_core::conflict::Conflict;
 use inbetweenies_core::domain::Manifest;
 use inbetweenies_core::machine::load_members;
+use inbetweenies_core::merkle::Merkle;
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::Reconcile;
@@ -142,22 +143,26 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
 
     let reconcile = Reconcile::new(settings::reconcile(&config), &identity, clock.clone());
     let conflict = Conflict::new(storage.policy());
+    let merkle = Merkle::open(settings::merkle(&config, chance()?), &reader.snapshot())?;
     let peer_settings = settings::peers(&config, advertised, chance()?, chance()?);
     let peers = Peers::new(peer_settings, identity, clock, members, office.now());
 
     // Storage, and the rooms that read the store, on threads of their own: none of them serves sockets.
-    let (writing, reading) = (Arbiter::new(), Arbiter::new());
+    let (writing, reading, comparing) = (Arbiter::new(), Arbiter::new(), Arbiter::new());
     let room = Room::new("storage", storage, store, office.clone(), committed);
     let storage = Room::start_in_arbiter(&writing.handle(), move |_| room);
     let room = Room::new("reconcile", reconcile, reader.clone(), office.clone(), never);
     let reconcile = Room::start_in_arbiter(&reading.handle(), move |_| room);
     let room = Room::new("conflict", conflict, reader.clone(), office.clone(), never);
     let conflict = Room::start_in_arbiter(&reading.handle(), move |_| room);
+    let room = Room::new("merkle", merkle, reader.clone(), office.clone(), never);
+    let merkle = Room::start_in_arbiter(&comparing.handle(), move |_| room);
     let peers = Room::new("peers", peers, NoDisk, office.clone(), never).start();
     let boxes = Boxes {
         storage: storage.recipient(),
         reconcile: reconcile.recipient(),
         conflict: conflict.recipient(),
+        merkle: merkle.recipient(),
         peers: peers.recipient(),
     };
     office.open(boxes, datagrams.clone());
@@ -218,7 +223,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     office.post(Mail::Storage(storage::Input::Stop));
     let clean = tokio::time::timeout(STOP_STORAGE, stopped.wait_for(|stopped| *stopped)).await;
     // The rooms' threads end, then RocksDB's: nothing may run while the process is taken down around it.
-    for arbiter in [writing, reading] {
+    for arbiter in [writing, reading, comparing] {
         arbiter.stop();
         if arbiter.join().is_err() {
             tracing::warn!("a room's thread did not end as it should");

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use inbetweenies_core::limits::Limits;
+use inbetweenies_core::merkle::tree::Tree;
 use inbetweenies_core::value::{Budget, Map, Value, decode};
-use inbetweenies_core::{peers, reconcile, storage};
+use inbetweenies_core::{merkle, peers, reconcile, storage};
 
 use crate::config::Config;
 
@@ -68,6 +69,18 @@ pub fn reconcile(config: &Config) -> reconcile::Settings {
         quiet_interval: config.gossip.quiet_interval.get(),
         window_bytes_max: config.gossip.window_bytes_max.as_usize(),
         forgets: config.retention.forget,
+    }
+}
+
+/// What anti-entropy is told.
+pub fn merkle(config: &Config, seed: u64) -> merkle::Settings {
+    merkle::Settings {
+        depth: Tree::depth_within(config.merkle.memory_max.as_usize()),
+        cells: config.merkle.sketch_cells,
+        interval: config.merkle.interval.get(),
+        check_period: config.merkle.check_period.get(),
+        keep_changes: config.merkle.keep_changes,
+        seed,
     }
 }
 
