@@ -256,6 +256,7 @@ fn messages_out_of_turn_change_nothing() {
                 round: 1,
                 bundles: Vec::new(),
                 more: true,
+                holes: Vec::new(),
             },
         ),
         (

@@ -378,8 +378,15 @@ fn compare(message: &TreeMessage) -> (String, bool) {
         TreeMessage::Clocks { .. } => "our clocks differ: this is mine".to_owned(),
         TreeMessage::Meet { root, .. } => format!("where our clocks met, my root was {root:?}: was yours?"),
         TreeMessage::Later => "not now".to_owned(),
+        TreeMessage::Few { syndromes, .. } => {
+            format!(
+                "we differ: {} bytes find up to {} differences",
+                syndromes.len(),
+                syndromes.len() / 8
+            )
+        }
         TreeMessage::Cells { from, cells, .. } => {
-            format!("we differ: {} cells of my sketch from {from}", cells.len() / 11)
+            format!("{} cells of my sketch from {from}", cells.len() / 11)
         }
         TreeMessage::More { from, .. } => format!("{from} cells are not enough"),
         TreeMessage::Nodes { nodes, leaves, .. } => {

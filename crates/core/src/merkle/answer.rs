@@ -15,8 +15,6 @@ use crate::store::{Snapshot, StoreError};
 use crate::time::Now;
 use crate::wire::{Half, TreeMessage, WireClock, WireNode};
 
-/// Cells of the first answer: enough for some ten differences more often than not, in one frame.
-pub const FIRST_CELLS: usize = 20;
 /// Bytes of nodes and leaves in one answer, beyond the last node.
 const ANSWER_BYTES: usize = 256 << 10;
 /// Leaves that one question asks the entries of.
@@ -143,12 +141,10 @@ impl Merkle {
                 None => TreeMessage::Later,
             }
         } else {
-            TreeMessage::Cells {
+            TreeMessage::Few {
                 at,
                 root: ours,
-                from: 0,
-                cells: ByteBuf::from(encode(&fold.cells(0, FIRST_CELLS))),
-                about: None,
+                syndromes: ByteBuf::from(fold.few().to_wire()),
             }
         };
         let wait = self.jittered(self.settings.interval);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bch::Syndromes;
 use super::estimate::Estimator;
 use super::mirror::Mirror;
 use super::sketch::{Cell, Key, toggle_into};
@@ -146,6 +147,15 @@ impl<'m> Fold<'m> {
     /// The root.
     pub fn root(&self) -> Digest {
         self.node(Place::ROOT).unwrap_or_default().root()
+    }
+
+    /// What finds a few differences at once.
+    pub fn few(&self) -> Syndromes {
+        let mut few = self.mirror.few.clone();
+        self.changes
+            .iter()
+            .for_each(|(element, ..)| few.toggle(element.short()));
+        few
     }
 
     /// Some cells of the sketch: as many as are kept.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bch::Syndromes;
 use super::estimate::Estimator;
 use super::sketch::{Key, Sketch};
 use super::tree::{Element, Node, Place, Tree};
@@ -18,6 +19,8 @@ use crate::store::{
 };
 use crate::zoo::{self, Bug};
 
+/// Differences that the first answer finds at once, at 8 bytes and some 9 ns a write each.
+pub const FEW: usize = 12;
 /// Buckets of one kept row: 9 kB.
 const PAGE: usize = 256;
 
@@ -28,6 +31,7 @@ pub struct Mirror {
     depth: u8,
     cells: usize,
     pub(super) tree: Tree,
+    pub(super) few: Syndromes,
     pub(super) sketch: Sketch,
     pub(super) estimator: Estimator,
     /// Leaves, and the sum of their hashes without a key.
@@ -56,6 +60,8 @@ struct Kept {
     plain: [u8; 32],
     #[serde(with = "serde_bytes")]
     key: [u8; 16],
+    #[serde(with = "serde_bytes")]
+    few: Vec<u8>,
     #[serde(with = "serde_bytes")]
     cells: Vec<u8>,
     #[serde(with = "serde_bytes")]
@@ -112,6 +118,7 @@ impl Mirror {
         let used = key.unwrap_or(Key([0; 16]));
         Mirror {
             tree: Tree::new(depth),
+            few: Syndromes::new(FEW),
             sketch: Sketch::new(used, cells),
             estimator: Estimator::new(used),
             key,
@@ -291,6 +298,7 @@ impl Mirror {
             self.estimator.remove(short);
         }
         self.sketch.toggle(short);
+        self.few.toggle(short);
         let bucket = Place::of(position, self.tree.depth()).index;
         self.dirty.insert(bucket / PAGE as u32);
     }
@@ -387,6 +395,7 @@ impl Mirror {
             count: self.count,
             plain: self.plain.to_bytes(),
             key: key.0,
+            few: self.few.to_wire(),
             cells: super::sketch::encode(self.sketch.cells(0..self.cells)),
             counters: self.estimator.to_wire().to_vec(),
         };
@@ -410,7 +419,8 @@ impl Mirror {
         let cells = super::sketch::decode(&kept.cells).filter(|cells| cells.len() == self.cells);
         let key = Key(kept.key);
         let counters = Estimator::from_wire(key, &kept.counters);
-        let (Some(cells), Some(counters)) = (cells, counters) else {
+        let few = Syndromes::from_wire(&kept.few).filter(|few| few.capacity() == FEW);
+        let (Some(cells), Some(counters), Some(few)) = (cells, counters, few) else {
             return Ok(false);
         };
         if self.key != Some(key) || kept.depth != self.tree.depth() {
@@ -441,6 +451,7 @@ impl Mirror {
             return Ok(false);
         }
         self.sketch = Sketch::from_cells(key, cells);
+        self.few = few;
         self.estimator = counters;
         (self.count, self.plain, self.at) = (kept.count, Sum::from_bytes(&kept.plain), kept.at);
         Ok(true)

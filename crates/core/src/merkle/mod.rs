@@ -524,6 +524,7 @@ impl Merkle {
             TreeMessage::Equal { .. }
             | TreeMessage::Clocks { .. }
             | TreeMessage::Later
+            | TreeMessage::Few { .. }
             | TreeMessage::Cells { .. }
             | TreeMessage::Nodes { answer: true, .. }
             | TreeMessage::Took { .. } => self.answered(now, store, link, message, out)?,

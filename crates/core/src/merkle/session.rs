@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde_bytes::ByteBuf;
 
 use super::answer::WANTED_MAX;
+use super::bch::Syndromes;
 use super::descent::{ASKED_MAX, Below, LEAVES_MAX, differing, split, tell_below, tell_nodes, unpack};
 use super::fold::{Fold, Known, Refusal};
+use super::mirror::FEW;
 use super::sketch::{Decoder, decode};
 use super::tree::{DIGITS, Place, position_of};
 use super::{Merkle, Output, PATIENCE, SOON, clock_hash, meet};
@@ -228,6 +230,9 @@ impl Merkle {
             TreeMessage::Equal { clock, .. } if asked && clock == session.at => self.end(now, true, out),
             TreeMessage::Clocks { clock } if asked => self.heard_clocks(now, store, &clock, out)?,
             TreeMessage::Later => self.end(now, false, out),
+            TreeMessage::Few { at, root, syndromes } if asked && at == session.at => {
+                self.heard_few(now, store, root, &syndromes, out)?;
+            }
             TreeMessage::Cells {
                 at,
                 root,
@@ -295,15 +300,13 @@ impl Merkle {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one message")]
-    fn heard_cells(
+    /// The first answer finds a few differences; for more, the sketch is asked for.
+    fn heard_few(
         &mut self,
         now: Now,
         store: &dyn Snapshot,
         root: Half,
-        from: usize,
-        cells: &[u8],
-        about: Option<u64>,
+        syndromes: &[u8],
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         let (Some(key), Some(session)) = (self.mirror.key().copied(), &mut self.session) else {
@@ -318,13 +321,74 @@ impl Merkle {
             return Ok(());
         }
         let kept = self.mirror.cells();
-        if session.rung == Rung::Sketch && matches!(session.stage, Stage::Asked) && kept > 0 {
-            session.stage = Stage::Sketch(Box::new(Decoder::new(key, kept)));
+        if session.rung == Rung::Descent || kept == 0 {
+            return self.descend(now, store, out);
         }
-        let Stage::Sketch(decoder) = &mut session.stage else {
-            if matches!(session.stage, Stage::Asked) {
-                return self.descend(now, store, out);
+        let theirs = Syndromes::from_wire(syndromes).filter(|theirs| theirs.capacity() == FEW);
+        let found = theirs.and_then(|theirs| fold.few().difference(&theirs).decode());
+        if let Some(found) = found {
+            return self.found_shorts(now, store, &found, out);
+        }
+        session.stage = Stage::Sketch(Box::new(Decoder::new(key, kept)));
+        let message = TreeMessage::More {
+            at: session.at,
+            from: 0,
+            counters: ByteBuf::from(fold.estimator().to_wire().to_vec()),
+        };
+        self.send(now, message, out);
+        Ok(())
+    }
+
+    /// Which side holds each difference is looked up.
+    fn found_shorts(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        found: &[u64],
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let Ok(fold) = Fold::to(&self.mirror, store, &session.meet)? else {
+            self.end(now, false, out);
+            return Ok(());
+        };
+        for short in found {
+            let place = Place::of(position_of(*short), DIGITS);
+            let here = fold.leaves(store, place, LEAVES_MAX)?.unwrap_or_default();
+            match here.into_iter().find(|known| known.short == *short) {
+                Some(known) => session.ours.push(known),
+                None => session.theirs.push(*short),
             }
+        }
+        self.mend(now, store, out)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one message")]
+    fn heard_cells(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        root: Half,
+        from: usize,
+        cells: &[u8],
+        about: Option<u64>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let Ok(fold) = Fold::to(&self.mirror, store, &session.meet)? else {
+            self.end(now, false, out);
+            return Ok(());
+        };
+        if Half::of(&fold.root()) == root {
+            self.end(now, true, out);
+            return Ok(());
+        }
+        let kept = self.mirror.cells();
+        let Stage::Sketch(decoder) = &mut session.stage else {
             return Ok(());
         };
         let theirs = decode(cells).filter(|cells| from == decoder.taken() && from + cells.len() <= kept);
@@ -348,15 +412,8 @@ impl Merkle {
             self.send(now, message, out);
             return Ok(());
         }
-        for short in decoder.found() {
-            let place = Place::of(position_of(*short), DIGITS);
-            let here = fold.leaves(store, place, LEAVES_MAX)?.unwrap_or_default();
-            match here.into_iter().find(|known| known.short == *short) {
-                Some(known) => session.ours.push(known),
-                None => session.theirs.push(*short),
-            }
-        }
-        self.mend(now, store, out)
+        let found = decoder.found().to_vec();
+        self.found_shorts(now, store, &found, out)
     }
 
     fn take_all_again(&mut self, now: Now, out: &mut Vec<Output>) -> Result<(), StoreError> {

@@ -103,7 +103,16 @@ pub enum TreeMessage {
     },
     /// Not now: what was asked for cannot be told at that clock.
     Later,
-    /// We do not hold the same: cells of the sender's sketch.
+    /// We do not hold the same: what finds a few differences at once.
+    Few {
+        /// Where.
+        at: Half,
+        /// The sender's root there.
+        root: Half,
+        /// Eight bytes for each difference that it can find.
+        syndromes: ByteBuf,
+    },
+    /// Cells of the sender's sketch.
     Cells {
         /// Where.
         at: Half,
@@ -168,6 +177,7 @@ impl TreeMessage {
             | TreeMessage::Again
             | TreeMessage::Doubt => 0,
             TreeMessage::Clocks { clock: told } | TreeMessage::Meet { clock: told, .. } => clock(told),
+            TreeMessage::Few { syndromes, .. } => syndromes.len(),
             TreeMessage::Cells { cells, .. } => cells.len(),
             TreeMessage::More { counters, .. } => counters.len(),
             TreeMessage::Nodes { nodes, leaves, .. } => {
