@@ -143,6 +143,26 @@ impl Hub {
         Ok(answer)
     }
 
+    /// Has the hub check its store and compare it with a peer, or with all.
+    pub async fn verify(&self, against: Option<&str>) -> Result<Value, ApiError> {
+        let query = against.map_or_else(String::new, |hub| format!("?against={}", escaped(hub)));
+        let path = format!("/api/v2/verify{query}");
+        let (_, answer, _) = self.call(Method::POST, &path, None, READ_TIMEOUT).await?;
+        Ok(answer)
+    }
+
+    /// What the hub's store holds below a node of its tree.
+    pub async fn leaves(&self, prefix: &str) -> Result<Value, ApiError> {
+        let path = format!("/api/v2/leaves?prefix={prefix}");
+        let (_, answer, _) = self.call(Method::GET, &path, None, SYNC_TIMEOUT).await?;
+        Ok(answer)
+    }
+
+    /// The digest of all that the hub holds, and the clock that it holds at.
+    pub async fn digest(&self) -> Result<Value, ApiError> {
+        self.get("/api/v2/digest").await
+    }
+
     /// The policy entity, as it says.
     pub async fn policy(&self) -> Result<Value, ApiError> {
         self.get("/api/v2/policy").await

@@ -11,6 +11,7 @@ mod import;
 mod mesh;
 mod say;
 mod status;
+mod verify;
 
 pub(crate) use say::{clean, count};
 
@@ -49,6 +50,8 @@ enum Command {
     Unfence(home::Fence),
     /// The rules of a home: show them, change them
     Policy(home::Policy),
+    /// Check a store, or have a running hub check its own, compare it with its peers and repair
+    Verify(verify::Args),
     /// Run homes in virtual time, with every fault that a home has
     Simulate(Simulate),
 }
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Fence(args) => home::fence(&args, true),
         Command::Unfence(args) => home::fence(&args, false),
         Command::Policy(args) => home::policy(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Simulate(simulate) => ExitCode::from(simulate.run()),
     }
 }

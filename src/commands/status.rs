@@ -72,6 +72,9 @@ fn words(status: &Status, url: &HubUrl) -> String {
     for (replica, point) in status.clock.iter() {
         rows.push(row("clock", format!("{replica} {}", point.sequence)));
     }
+    if let Some(root) = text("merkle_root") {
+        rows.push(row("root", root));
+    }
     if let Some(how) = text("policy_differs") {
         rows.push(row("policy", how));
     }

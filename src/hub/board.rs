@@ -312,6 +312,18 @@ impl Board {
         self.known().own_policy = Some(how);
     }
 
+    /// The hubs that links stand with, with their names.
+    pub fn linked(&self) -> Vec<(HubId, String)> {
+        let known = self.known();
+        let linked = known.peers.iter().filter(|peer| peer.link.is_some());
+        linked.map(|peer| (peer.hub_id, peer.name.clone())).collect()
+    }
+
+    /// Checks of all records that have ended since the start.
+    pub fn checks(&self) -> u64 {
+        self.known().checks
+    }
+
     /// Pins a notice.
     pub fn notice(&self, office: &Office, notice: Notice) {
         let mut known = self.known();

@@ -14,12 +14,14 @@
 //! | its views | what this client shows of an id ([`Replica::view`]), lists, names, [`Replica::history`] |
 //! | its past | the same at an instant ([`Replica::view_at`]), what changed between two, why a view is as it is |
 //! | [`Restore`] | what it takes to put a thing, a room or the home back as it was |
+//! | its digest | what it holds in one hash ([`Replica::state_digest`]), to be held against a hub's |
 //! | [`Draft`] | what an edit wants, before [`Replica::stamp`] makes records of it |
 //! | [`Session`] | one sync with one hub as a state machine: what to ask, what an answer means, when to wait |
 //! | [`wire`] | the request as it is written, the answers as they are read, what can go wrong on the way |
 //! | [`Store`] | a folder: a lock, the log of frames, the replica |
 //! | [`house`] | the rules a replica goes by until it has heard its home's own |
 
+mod digest;
 mod draft;
 mod frame;
 mod held;

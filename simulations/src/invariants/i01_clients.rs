@@ -6,6 +6,7 @@ use inbetweenies_core::domain::HORIZON;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::Dot;
 use inbetweenies_core::machine::load_view;
+use inbetweenies_core::reconcile::{Filter, digest};
 use inbetweenies_core::time::Micros;
 
 use super::rows::{by_id, records};
@@ -92,6 +93,13 @@ fn same(world: &World, client: usize) -> Result<(), Violation> {
             )
         });
         return broken(format!("holds {}, and {name} does not", what.unwrap_or_default()));
+    }
+    let (_, theirs) = match digest(&disk, &Filter::default()) {
+        Ok(told) => told,
+        Err(error) => return broken(format!("{name} cannot tell what it holds: {error}")),
+    };
+    if replica.state_digest(&|_| true).1 != theirs {
+        return broken(format!("works out another state digest than {name}"));
     }
     let policy = replica.policy();
     for id in by_id(&disk).keys() {

@@ -1,5 +1,6 @@
 //! `client`: read and edit a home from this device, with or without a hub in reach.
 
+mod check;
 mod conflicts;
 mod edit;
 mod fields;
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long)]
         accept_behind: bool,
     },
+    /// Sync, then hold what is here against what the hub has, in one hash
+    Check,
     /// Make a thing
     Create(edit::Create),
     /// Change a thing
@@ -165,6 +168,14 @@ async fn act(args: Args) -> Result<ExitCode, Failure> {
                 ..Options::default()
             };
             sync::run(&mut Store::open(dir)?, &Hub::new(url.clone()), options, desk.json).await
+        }
+        Command::Check => {
+            let Some(url) = &desk.hub else {
+                return Err(Failure::usage(
+                    "check needs a hub: give it with --hub http://127.0.0.1:7420",
+                ));
+            };
+            check::run(&mut Store::open(dir)?, &Hub::new(url.clone()), desk.json).await
         }
         Command::Create(wish) => edit::create(&desk, Store::open(dir)?, wish).await,
         Command::Edit(wish) => edit::edit(&desk, Store::open(dir)?, wish).await,

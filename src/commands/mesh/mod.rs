@@ -5,6 +5,7 @@
 mod edit;
 mod hubs;
 mod place;
+mod prove;
 mod spread;
 mod table;
 
@@ -34,7 +35,10 @@ const REDRAW: Duration = Duration::from_secs(1);
 
 /// Run a mesh of hubs on this machine and fill it with a real home.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many hubs
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=HUBS_MAX))]
     hubs: u16,
@@ -52,8 +56,17 @@ pub struct Args {
     until_converged: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Ask every hub of a home whether all hold the same; where not, which records differ and who holds which
+    Prove(prove::Args),
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> ExitCode {
+    if let Some(Command::Prove(args)) = &args.command {
+        return prove::run(args);
+    }
     match actix_rt::System::new().block_on(act(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit(),

@@ -4,6 +4,7 @@
 //! nothing and says what to do.
 
 mod body;
+mod compare;
 mod govern;
 mod guard;
 mod peer;
@@ -112,6 +113,9 @@ pub fn routes(app: &mut web::ServiceConfig) {
             web::to(read::of_relationship),
         ))
         .service(get("/api/v2/diff", web::to(read::diff)))
+        .service(only(Method::POST, "/api/v2/verify", web::to(compare::verify)))
+        .service(get("/api/v2/leaves", web::to(compare::leaves)))
+        .service(get("/api/v2/digest", web::to(compare::selected)))
         .service(get("/api/v2/conflicts", web::to(read::conflicts)))
         .service(only(
             Method::POST,

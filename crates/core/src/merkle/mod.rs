@@ -13,6 +13,7 @@ pub mod fold;
 pub mod mirror;
 mod session;
 pub mod sketch;
+pub mod survey;
 pub mod tree;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! placed it in its chain.
 
 mod client;
+mod digest;
 mod mend;
 mod page;
 mod peer;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::{Start, client_start};
+pub use digest::digest;
 use mend::Hole;
 pub use page::{Emitted, Filter, PageOf, Picked, page, whole};
 use peer::{Peer, Pull};

@@ -32,6 +32,14 @@ pub struct Filter {
     pub heads_only: bool,
 }
 
+impl Filter {
+    /// Whether it leaves nothing out, but for the time of acceptance.
+    pub fn is_all(&self) -> bool {
+        let all = matches!(self.sync_type, None | Some(SyncType::Full | SyncType::Delta));
+        all && !self.heads_only && self.filters.entity_types.is_none() && self.filters.modified_by.is_none()
+    }
+}
+
 /// One set of a page.
 #[derive(Debug, Clone)]
 pub struct Emitted {
@@ -297,7 +305,7 @@ fn select(
     Ok(Some(found))
 }
 
-fn passes(
+pub(super) fn passes(
     store: &dyn Snapshot,
     id: &Id,
     digest: &Digest,
