@@ -180,7 +180,7 @@ async fn running(args: &Args) -> Result<ExitCode, Failure> {
             let equal = now
                 .and_then(|row| row.get("equal"))
                 .is_some_and(|equal| *equal == Value::Bool(true));
-            equal && number(now, "comparisons") > number(compared(&before, hub_id), "comparisons")
+            equal && number(now, "checks") > checks
         };
         if done && against.iter().all(settled) {
             break status;

@@ -57,6 +57,7 @@ struct Compared {
     mended_there: u64,
     bytes: u64,
     took_ms: f64,
+    checks: u64,
 }
 
 impl Known {
@@ -99,6 +100,7 @@ impl Known {
         }
         let row = self.compared.entry(comparison.hub_id).or_default();
         row.equal = comparison.equal;
+        row.checks = comparison.checks;
         row.comparisons += 1;
         row.found += comparison.found;
         row.mended_here += comparison.mended_here;
@@ -191,6 +193,7 @@ impl Compared {
             mended_there: self.mended_there,
             bytes: self.bytes,
             took_ms: self.took_ms,
+            checks: self.checks,
         }
     }
 }
@@ -225,6 +228,8 @@ struct ComparedRow {
     /// Of the last comparison that found something: bytes of all messages but the entries.
     bytes: u64,
     took_ms: f64,
+    /// Checks of all records that had ended when the last comparison began.
+    checks: u64,
 }
 
 /// What the last check of all records came to.

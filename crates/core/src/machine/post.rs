@@ -78,6 +78,8 @@ pub struct Comparison {
     pub bytes: u64,
     /// From the first question to the end.
     pub took: Duration,
+    /// Checks of all records that this hub had made when it began: what went behind its back before those is compared too.
+    pub checks: u64,
 }
 
 impl Comparison {
@@ -93,6 +95,7 @@ impl Comparison {
             trips: 0,
             bytes: 0,
             took: Duration::ZERO,
+            checks: 0,
         }
     }
 }

@@ -153,7 +153,10 @@ impl Merkle {
                 // A proof for both ends.
                 peer.next_at = now.mono + wait;
                 peer.failures = 0;
-                out.push(Output::Compared(Comparison::of(peer.hub_id, true, meet.clone())));
+                out.push(Output::Compared(Comparison {
+                    checks: self.checks,
+                    ..Comparison::of(peer.hub_id, true, meet.clone())
+                }));
             }
             peer.meet = Some((at, meet));
         }

@@ -212,6 +212,8 @@ pub struct Merkle {
     checked: u64,
     damaged: u64,
     rebuilt: bool,
+    /// Checks that have ended.
+    checks: u64,
     /// A key that storage was asked to take.
     key_wanted: Option<[u8; 16]>,
     keys: usize,
@@ -263,6 +265,7 @@ impl Merkle {
             checked: 0,
             damaged: 0,
             rebuilt: false,
+            checks: 0,
             key_wanted: None,
             keys: 0,
             recounting: false,
@@ -440,6 +443,7 @@ impl Merkle {
         self.chain = run.next.map(Some);
         if self.chain.is_none() {
             self.urgent = false;
+            self.checks += 1;
             out.push(Output::Checked(Check {
                 records: self.checked,
                 damaged: self.damaged,

@@ -72,6 +72,8 @@ pub struct Session {
     mended_there: u64,
     /// Mended in this round.
     progress: u64,
+    /// Checks of all records before it began.
+    checks: u64,
 }
 
 impl Session {
@@ -137,6 +139,7 @@ impl Merkle {
             mended_here: 0,
             mended_there: 0,
             progress: 0,
+            checks: self.checks,
         });
         self.ask_roots(now, store, out)
     }
@@ -209,6 +212,7 @@ impl Merkle {
                 trips: session.trips,
                 bytes: session.bytes,
                 took: now.mono.saturating_sub(session.started),
+                checks: session.checks,
             }));
         }
     }
@@ -540,7 +544,9 @@ impl Merkle {
             self.check_now();
             return Ok(());
         }
-        session.found += session.found() as u64;
+        // What was found before and is not mended yet is found again.
+        let mended = session.mended_here + session.mended_there;
+        session.found = session.found.max(mended + session.found() as u64);
         session.rounds += 1;
         session.stage = Stage::Mending {
             here: false,
