@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use inbetweenies_simulations::{run, scenario, shrink, story, swarm, zoo};
 
 /// These show in nearly every run; the others need faults that most runs do not have.
-const PLAIN: [Bug; 22] = [
+const PLAIN: [Bug; 25] = [
     Bug::AckBeforeSync,
     Bug::GossipBeforeSync,
     Bug::ClockBeforeSync,
@@ -33,6 +33,9 @@ const PLAIN: [Bug; 22] = [
     Bug::RuleByTime,
     Bug::UnionForgetsRemoval,
     Bug::WhyWithoutRules,
+    Bug::StalePath,
+    Bug::ReplayLost,
+    Bug::LeafOfBytes,
 ];
 
 fn jobs() -> usize {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use inbetweenies_client::Frame;
 use inbetweenies_core::machine::Totals;
 use inbetweenies_core::node::{Mail, Notice};
-use inbetweenies_core::reconcile;
 use inbetweenies_core::storage::Event as StorageEvent;
 use inbetweenies_core::store::{Family, IdRow, RecordRow, Snapshot, decode_row};
-use inbetweenies_core::wire::Message;
+use inbetweenies_core::wire::{Message, TreeMessage};
+use inbetweenies_core::{reconcile, storage};
 
 use super::{Fate, Mishap, Oracle, Seen};
 use crate::plan::Do;
@@ -17,7 +17,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 49] = [
+pub const MARKS: [(&str, &str); 58] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -100,6 +100,21 @@ pub const MARKS: [(&str, &str); 49] = [
         "a hub noticed by what others said that its clock is wrong",
     ),
     ("hub-joined-late", "a hub joined a home that had changes already"),
+    (
+        "rot-noticed",
+        "a check met rows that are not those that were written",
+    ),
+    ("tree-rebuilt", "a tree was built anew from the records"),
+    (
+        "difference-mended",
+        "comparing stores found a difference, and both were equal in the end",
+    ),
+    ("sketch-asked", "a comparison asked for cells of a sketch"),
+    ("descent", "a comparison went down the tree"),
+    ("met-at-meet", "stores were compared where two clocks met"),
+    ("set-aside", "a record that no entry bears out was set aside"),
+    ("log-hole", "a hub said that it does not hold a log whole"),
+    ("tree-kept", "a tree was kept on disk"),
 ];
 
 /// How often each was met.
@@ -256,6 +271,14 @@ impl Marks {
                 self.met_if(first && entities > 0, "hub-joined-late");
             }
             Notice::Policy(policy) => self.met_if(!policy.earlier.is_empty(), "policy-changed"),
+            Notice::Event(StorageEvent::SetAside { .. }) => self.met_one("set-aside"),
+            Notice::Checked(check) => {
+                self.met_if(check.damaged > 0, "rot-noticed");
+                self.met_if(check.rebuilt, "tree-rebuilt");
+            }
+            Notice::Compared(comparison) => {
+                self.met_if(comparison.equal && comparison.found > 0, "difference-mended");
+            }
             Notice::Horizon(_) => self.met_one("horizon"),
             Notice::ClockDoubt(Some(_)) => self.met_one("clock-doubted"),
             Notice::Progress { totals, .. } => self.met_if(totals.conflicts > 0, "queued"),
@@ -264,6 +287,9 @@ impl Marks {
     }
 
     fn posted(&mut self, mail: &Mail) {
+        if let Mail::Storage(storage::Input::KeepTree { .. }) = mail {
+            self.met_one("tree-kept");
+        }
         if let Mail::Reconcile(reconcile::Input::Applied { gap: true, .. }) = mail {
             self.met_one("entry-early");
         }
@@ -281,6 +307,13 @@ impl Marks {
                 bundles.iter().any(|bundle| !bundle.forgotten.is_empty()),
                 "skeleton-sent",
             );
+        }
+        match message {
+            Message::Page { holes, .. } => self.met_if(!holes.is_empty(), "log-hole"),
+            Message::Tree(TreeMessage::More { .. }) => self.met_one("sketch-asked"),
+            Message::Tree(TreeMessage::Nodes { .. }) => self.met_one("descent"),
+            Message::Tree(TreeMessage::Meet { .. }) => self.met_one("met-at-meet"),
+            _ => {}
         }
         if fate == Fate::Lost {
             self.met_if(page, "page-lost");

@@ -87,7 +87,11 @@ impl Reconcile {
     }
 
     /// A page that was taken again is durable.
-    pub(super) fn mend_landed(&mut self, now: Now, link: Link, out: &mut Vec<Output>) {
+    pub(super) fn mend_landed(&mut self, now: Now, link: Link, mended: usize, out: &mut Vec<Output>) {
+        if mended > 0 {
+            // If more is missing, the next page or check that meets it says so.
+            self.holes.retain(|_, hole| hole.asked == 0);
+        }
         let Some(pull) = self.pull.as_mut().filter(|pull| pull.mend && pull.link == link) else {
             return;
         };

@@ -422,8 +422,8 @@ impl Reconcile {
         for replica in forks {
             self.trace(link, *replica, out);
         }
-        if mended.is_some() {
-            self.mend_landed(now, link, out);
+        if let Some(mended) = mended {
+            self.mend_landed(now, link, *mended, out);
         } else if let Some(pull) = self
             .pull
             .as_mut()
