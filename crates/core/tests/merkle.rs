@@ -11,6 +11,8 @@ use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{Commit, Family, RecordRow, Snapshot, Store, Write, decode_row, encode_row};
 use inbetweenies_core::time::Micros;
+use inbetweenies_core::wire::{Half, TreeMessage, WireClock, WireLeaves, WireNode};
+use serde_bytes::ByteBuf;
 use support::{World, check, device};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -195,4 +197,174 @@ fn a_restart_goes_on_with_the_tree_that_was() {
         world.run(SOON);
     }
     check::all_alike(&world);
+}
+
+/// Damages as a disk does, drawn.
+fn rot(world: &mut World, at: usize, rng: &mut Rng) {
+    let family = [Family::Records, Family::Records, Family::Log, Family::Merkle][rng.below(4)];
+    let keys = keys(world, at, family);
+    let Some(key) = keys.get(rng.below(keys.len().max(1))).cloned() else {
+        return;
+    };
+    let store = world.stores[at].snapshot();
+    let row = decode_row::<RecordRow>(family, &store.get(family, &key).unwrap().unwrap()).ok();
+    let write = match (row, rng.below(3)) {
+        (Some(mut row), 0) => {
+            row.order_time = Micros(row.order_time.0 + 1);
+            (family, key, Some(encode_row(&row)))
+        }
+        (Some(row), 1) => {
+            let mut other = key;
+            *other.last_mut().unwrap() ^= 0x80;
+            (family, other, Some(encode_row(&row)))
+        }
+        _ => (family, key, None),
+    };
+    meddle(world, at, vec![write]);
+}
+
+/// Whatever one disk does, with edits and restarts in between, as long as others hold what it had.
+#[test]
+fn random_damage_of_one_disk_is_mended() {
+    for seed in 0..6 {
+        let mut rng = Rng::new(seed, 3);
+        let mut world = home(8 + rng.below(40) as i64);
+        world.merkle.interval = Duration::from_secs(20);
+        world.merkle.check_period = Duration::from_secs(40);
+        for round in 0..3 {
+            world.stop(1);
+            for _ in 0..1 + rng.below(12) {
+                rot(&mut world, 1, &mut rng);
+            }
+            world.start(1);
+            world.run(Duration::from_secs(rng.below(10) as u64));
+            world.push(
+                0,
+                device(
+                    &format!("while-{round}"),
+                    "05.000001",
+                    &[],
+                    &[("seed", seed as i64)],
+                ),
+            );
+            world.run(Duration::from_secs(rng.below(40) as u64));
+            // What it has not mended yet it must have, before more goes that others would have to give.
+            world.run(SOON * 48);
+        }
+        check::all_alike(&world);
+    }
+}
+
+/// A hub that answers nonsense costs its peers a comparison, never a record and never an end.
+#[test]
+fn nonsense_from_a_peer_changes_nothing() {
+    for seed in 0..10 {
+        let mut rng = Rng::new(seed, 9);
+        let mut world = home(20);
+        let before: Vec<_> = keys_of(&world, 0);
+        let links: Vec<_> = world.links_of(0);
+        for _ in 0..200 {
+            let link = links[rng.below(links.len())];
+            let message = nonsense(&mut rng, &world);
+            world.post(0, Mail::Merkle(merkle::Input::Message { link, message }));
+            if rng.below(8) == 0 {
+                world.post(0, Mail::Merkle(merkle::Input::Verify { hub_id: None }));
+            }
+            if rng.below(4) == 0 {
+                world.run(Duration::from_millis(rng.below(3_000) as u64));
+            }
+            for gauge in inbetweenies_core::machine::Machine::gauges(&world.hub(0).merkle) {
+                assert!(gauge.now <= gauge.bound, "{gauge:?}");
+            }
+        }
+        world.run(SOON * 24);
+        assert_eq!(before, keys_of(&world, 0), "seed {seed}");
+        check::all_alike(&world);
+    }
+}
+
+fn keys_of(world: &World, at: usize) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let mut note = |key: &[u8], _: &[u8]| {
+        keys.push(key.to_vec());
+        true
+    };
+    let store = world.hub(at).store.snapshot();
+    store.scan(Family::Records, &[], None, &mut note).unwrap();
+    keys
+}
+
+/// Any message, with parts that fit where that makes it worse.
+fn nonsense(rng: &mut Rng, world: &World) -> TreeMessage {
+    let half = |rng: &mut Rng| {
+        if rng.below(2) == 0 {
+            merkle::clock_hash(&world.clock(rng.below(3)))
+        } else {
+            Half([rng.draw() as u8; 16])
+        }
+    };
+    let bytes = |rng: &mut Rng, most: usize| {
+        let len = rng.below(most);
+        ByteBuf::from((0..len).map(|_| rng.draw() as u8).collect::<Vec<u8>>())
+    };
+    let clock = |rng: &mut Rng| WireClock::of(&world.clock(rng.below(3)));
+    match rng.below(13) {
+        0 => TreeMessage::Key {
+            key: None,
+            ask: rng.below(2) == 0,
+        },
+        1 => TreeMessage::Roots {
+            clock: half(rng),
+            root: half(rng),
+        },
+        2 => TreeMessage::Equal {
+            clock: half(rng),
+            root: half(rng),
+        },
+        3 => TreeMessage::Clocks { clock: clock(rng) },
+        4 => TreeMessage::Meet {
+            clock: clock(rng),
+            root: half(rng),
+        },
+        5 => TreeMessage::Few {
+            at: half(rng),
+            root: half(rng),
+            syndromes: bytes(rng, 120),
+        },
+        6 => TreeMessage::Cells {
+            at: half(rng),
+            root: half(rng),
+            from: rng.below(300) as u32,
+            cells: bytes(rng, 400),
+            about: Some(rng.draw() % 1_000_000),
+        },
+        7 => TreeMessage::More {
+            at: half(rng),
+            from: rng.draw() as u32,
+            counters: bytes(rng, 300),
+        },
+        8 | 9 => TreeMessage::Nodes {
+            at: half(rng),
+            answer: rng.below(2) == 0,
+            nodes: (0..rng.below(5))
+                .map(|_| {
+                    WireNode(
+                        rng.below(8) as u8,
+                        rng.draw() as u32 & 0xfff,
+                        rng.draw() as u16,
+                        bytes(rng, 70),
+                    )
+                })
+                .collect(),
+            leaves: (0..rng.below(5))
+                .map(|_| WireLeaves(rng.below(8) as u8, rng.draw() as u32 & 0xfff, bytes(rng, 200)))
+                .collect(),
+        },
+        10 => TreeMessage::Want {
+            at: half(rng),
+            leaves: bytes(rng, 200),
+        },
+        11 => TreeMessage::Took { mended: rng.draw() },
+        _ => [TreeMessage::Later, TreeMessage::Again, TreeMessage::Doubt][rng.below(3)].clone(),
+    }
 }

@@ -16,6 +16,9 @@ pub mod sketch;
 pub mod survey;
 pub mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -306,6 +306,15 @@ impl World {
         }
     }
 
+    /// The names of a hub's links.
+    pub fn links_of(&self, at: usize) -> Vec<Link> {
+        self.other
+            .keys()
+            .filter(|end| end.0 == at)
+            .map(|end| end.1)
+            .collect()
+    }
+
     pub fn hub(&self, at: usize) -> &Hub {
         self.hubs[at].as_ref().unwrap()
     }
