@@ -63,7 +63,7 @@ test:
 
 bench:
 	@. scripts/setup.sh
-	cargo bench -p inbetweenies --bench sync --bench past $(LOCKED)
+	cargo bench -p inbetweenies --bench sync --bench past --bench tree $(LOCKED)
 
 deny:
 	@if ! command -v cargo-deny >/dev/null; then
