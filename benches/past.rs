@@ -7,14 +7,14 @@
 mod home;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use home::{Home, START, device, id, load};
 use inbetweenies_core::conflict::read;
 use inbetweenies_core::entry::Sealed;
+use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::Id;
 use inbetweenies_core::machine::load_view;
-use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{Snapshot, Store};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::view::Policy;
