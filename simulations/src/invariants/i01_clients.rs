@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use inbetweenies_core::domain::HORIZON;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::id::Dot;
 use inbetweenies_core::machine::load_view;
@@ -62,16 +61,6 @@ fn same(world: &World, client: usize) -> Result<(), Violation> {
             )
         })
         .collect();
-    // A horizon may be written at any time; a client that has not heard of it holds less.
-    let horizons: BTreeSet<Digest> = records(&disk)
-        .into_iter()
-        .filter(|held| held.record.entity_type() == Some(HORIZON))
-        .map(|held| held.digest)
-        .collect();
-    let mut lacking = theirs.difference(&ours).peekable();
-    if lacking.peek().is_some() && lacking.all(|(digest, ..)| horizons.contains(digest)) {
-        return Ok(());
-    }
     if let Some((digest, ..)) = theirs.difference(&ours).next() {
         return broken(format!(
             "holds {} of the {} records of {name}; {} is one that it has not, or stamped otherwise",

@@ -1,5 +1,5 @@
-//! A run from its beginning to its end: things break; then all is mended, hubs become equal within a bound, and then
-//! it is quiet.
+//! A run from its beginning to its end: things break; then all is mended, hubs become equal within a bound, then it is
+//! quiet, and clients ask for what was written meanwhile.
 
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ impl World {
         }
         if converged_in.is_some() && !self.is_broken() {
             self.listen();
+            self.ask_again();
             self.saw(&Seen::End);
         }
         let until = self.now;
@@ -153,6 +154,19 @@ impl World {
         self.go_on(self.now + over);
         if !self.is_broken() {
             self.saw(&Seen::QuietEnds { over });
+        }
+    }
+
+    /// Clients ask for what hubs have written since they asked last: a horizon when it was time, or a new member, where a
+    /// hub found only then that another went by its name.
+    fn ask_again(&mut self) {
+        if self.clients_done() {
+            return;
+        }
+        self.last_syncs();
+        let until = self.now + CLIENTS;
+        while !self.is_broken() && !self.clients_done() && self.now < until {
+            self.go_on(self.now + LOOK);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Output, Peers};
-use crate::id::HubId;
 use crate::machine::Link;
 use crate::time::Now;
 use crate::wire::{Hello, Message, PROTOCOL, WireClock};
@@ -18,8 +17,6 @@ pub(super) struct LinkState {
     /// As dialled; None if they dialled us.
     pub dialled: Option<String>,
     pub hello: Option<Box<Hello>>,
-    /// The name that we first said on it.
-    pub opened_as: HubId,
     /// Whether the rest of the hub uses it.
     pub up: bool,
     pub heard_at: Duration,
@@ -39,7 +36,6 @@ impl Peers {
             LinkState {
                 dialled,
                 hello: None,
-                opened_as: self.identity.hub_id,
                 up: false,
                 heard_at: now.mono,
                 opened_at: now.mono,

@@ -260,7 +260,8 @@ impl Peers {
                 let of_our_home =
                     hello.is_some_and(|h| h.home_id.is_some() && h.home_id == self.identity.home_id);
                 if code == "twin" && of_our_home && !zoo::planted(Bug::TwinIgnored) {
-                    let of = state.map_or(self.identity.hub_id, |state| state.opened_as);
+                    // It is about the name that we said on this link: links of an earlier one are gone.
+                    let of = self.identity.hub_id;
                     out.push(Output::Twin { of });
                 } else if code == "other_home" {
                     self.dialler.avoid(
@@ -293,11 +294,18 @@ impl Peers {
         if other_hub && let Some(address) = self.settings.address {
             self.swim = Some(Swim::new(&self.settings, self.identity.hub_id, address, now));
         }
-        // Everybody is told again: a link that waited for a home may stand up now.
         let links: Vec<Link> = self.links.keys().copied().collect();
         for link in links {
-            self.say_hello(now, link, out);
-            self.settle(now, link, out);
+            if other_hub {
+                // The other end knows this link by the name that was said on it, and a hello can be lost: it would go on
+                // answering for a name that is another hub's by now. Nobody answers on a link that is gone.
+                let detail = "this hub goes by another name now: dial again".to_owned();
+                self.cut(now, link, "renamed", detail, out);
+            } else {
+                // Everybody is told again: a link that waited for a home may stand up now.
+                self.say_hello(now, link, out);
+                self.settle(now, link, out);
+            }
         }
     }
 

@@ -229,28 +229,58 @@ fn of_two_live_hubs_with_one_name_the_later_start_begins_anew() {
     assert_eq!(cuts(&out), [(3, "self")], "we dialled ourselves");
 }
 
+/// Our own name is taken by a twin: we go by another.
+fn renamed(room: &mut Peers, millis: u64) -> Vec<Output> {
+    let identity = Identity {
+        hub_id: HubId(Uuid::from_u128(7)),
+        ..us(Some(HOME))
+    };
+    step(room, millis, vec![Input::Identity(identity)])
+}
+
 /// Every peer tells a clone of its twin. A clone that had taken a name of its own at the first word took another at the
 /// second, and a life with each.
 #[test]
 fn a_late_word_of_a_twin_is_about_the_name_that_was_said() {
+    let bye = || {
+        let bye = Message::Bye {
+            code: "twin".into(),
+            detail: String::new(),
+        };
+        let link = Link(1);
+        Input::Message { link, message: bye }
+    };
+    let twins = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Twin { .. })).count();
     let mut room = room(Some(HOME));
-    let before = us(Some(HOME));
     step(&mut room, 0, vec![incoming(1), hello(1, 2, 9, Some(HOME))]);
-    let now = Identity {
-        hub_id: HubId(Uuid::from_u128(7)),
-        ..before.clone()
-    };
-    step(&mut room, 1, vec![Input::Identity(now)]);
-    let bye = Message::Bye {
-        code: "twin".into(),
-        detail: String::new(),
-    };
-    let told = Input::Message {
-        link: Link(1),
-        message: bye,
-    };
-    let out = step(&mut room, 2, vec![told]);
-    assert!(out.contains(&Output::Twin { of: before.hub_id }), "{out:?}");
+    let out = step(&mut room, 1, vec![bye()]);
+    let of = us(None).hub_id;
+    assert!(out.contains(&Output::Twin { of }), "{out:?}");
+    renamed(&mut room, 2);
+    assert_eq!(
+        twins(&step(&mut room, 3, vec![bye()])),
+        0,
+        "that name is given up"
+    );
+}
+
+/// It said its new name on the links that stood. Where that was lost, the link went on under the old name, and the twin
+/// that kept it was told there that it was in use: it took another one too, long after the home had settled.
+#[test]
+fn a_hub_that_takes_another_name_leaves_the_links_that_know_the_old_one() {
+    let mut room = room(Some(HOME));
+    step(&mut room, 0, vec![incoming(1), hello(1, 2, 9, Some(HOME))]);
+    step(&mut room, 0, vec![incoming(2), hello(2, 3, 9, Some(HOME))]);
+    step(&mut room, 0, vec![incoming(3)]);
+    let out = renamed(&mut room, 1);
+    assert_eq!(cuts(&out), [(1, "renamed"), (2, "renamed"), (3, "renamed")]);
+    for link in [Link(1), Link(2)] {
+        assert!(out.contains(&Output::LinkDown { link }), "{out:?}");
+    }
+    assert!(
+        room.links.is_empty() && room.dialler.is_idle(),
+        "and all begins again"
+    );
 }
 
 #[test]
