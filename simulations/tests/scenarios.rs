@@ -124,7 +124,7 @@ fn the_reference_names_every_verb_and_mark_and_its_examples_read() {
             verbs.extend(plan.events.iter().map(|event| event.what.name()));
         }
     }
-    assert_eq!((examples, verbs.len()), (2, 30));
+    assert_eq!((examples, verbs.len()), (2, 31));
     for (mark, _) in MARKS {
         assert!(
             text.contains(&format!("`{mark}`")),

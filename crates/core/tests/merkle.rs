@@ -9,7 +9,9 @@ use inbetweenies_core::merkle;
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
-use inbetweenies_core::store::{Commit, Family, RecordRow, Snapshot, Store, Write, decode_row, encode_row};
+use inbetweenies_core::store::{
+    Commit, FORMAT, Family, META_KEY, RecordRow, Snapshot, Store, Write, decode_row, encode_row, read_meta,
+};
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::wire::{Half, TreeMessage, WireClock, WireLeaves, WireNode};
 use serde_bytes::ByteBuf;
@@ -367,4 +369,68 @@ fn nonsense(rng: &mut Rng, world: &World) -> TreeMessage {
         11 => TreeMessage::Took { mended: rng.draw() },
         _ => [TreeMessage::Later, TreeMessage::Again, TreeMessage::Doubt][rng.below(3)].clone(),
     }
+}
+
+/// A store of the format before, whose records did not stand by position and which knew of no tree.
+#[test]
+fn a_store_of_the_format_before_is_brought_up_to_date() {
+    let mut world = home(20);
+    world.stop(1);
+    let store = world.stores[1].snapshot();
+    let mut writes: Vec<Write> = Vec::new();
+    for key in keys(&world, 1, Family::Records) {
+        let row = store.get(Family::Records, &key).unwrap();
+        writes.push((Family::Records, key[3..].to_vec(), row));
+        writes.push((Family::Records, key, None));
+    }
+    for key in keys(&world, 1, Family::Merkle) {
+        writes.push((Family::Merkle, key, None));
+    }
+    let mut meta = read_meta(&store).unwrap().unwrap();
+    (meta.format, meta.journal, meta.leaves) = (2, 0, [0; 32]);
+    writes.push((Family::Meta, META_KEY.to_vec(), Some(encode_row(&meta))));
+    meddle(&mut world, 1, writes);
+    world.start(1);
+    world.run(SOON * 6);
+    world.push(1, device("after", "05.000001", &[], &[("n", 1)]));
+    world.run(SOON);
+    check::all_alike(&world);
+    assert_eq!(
+        read_meta(&world.hub(1).store.snapshot()).unwrap().unwrap().format,
+        FORMAT
+    );
+}
+
+/// Nearly everything is gone: what is cheaper than naming it all is taking it all again.
+#[test]
+fn a_store_that_lost_nearly_everything_takes_it_all_again() {
+    let mut world = World::new(2);
+    for page in 0..5 {
+        let records = (0..500).map(|n| device(&format!("thing-{page}-{n}"), "02.000001", &[], &[("n", n)]));
+        world
+            .sync(
+                0,
+                inbetweenies_core::clock::Clock::new(),
+                vec![support::set(records.collect())],
+            )
+            .unwrap();
+    }
+    world.run(SOON * 4);
+    let lost = 2_400;
+    world.stop(1);
+    let writes = drawn(&world, 1, Family::Records, lost, 3);
+    let writes = writes
+        .into_iter()
+        .map(|key| (Family::Records, key, None))
+        .collect();
+    meddle(&mut world, 1, writes);
+    world.start(1);
+    world.run(SOON);
+    verify(&mut world, 1, None);
+    assert_eq!(keys_of(&world, 0), keys_of(&world, 1));
+    assert_eq!(
+        world.hub(0).root.as_ref().unwrap().root,
+        world.hub(1).root.as_ref().unwrap().root
+    );
+    check::check_tree(&world, 1);
 }

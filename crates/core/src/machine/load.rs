@@ -51,21 +51,63 @@ pub fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
     })
 }
 
+/// Entries of the log, decoded once for all their records: a set may have thousands. Keeps a few.
+#[derive(Debug, Default)]
+pub struct Entries(BTreeMap<Dot, BTreeMap<Digest, Stamp>>);
+
+impl Entries {
+    /// Whether the entry at a dot names a record; None if it is not held.
+    pub fn names(
+        &mut self,
+        store: &dyn Snapshot,
+        dot: Dot,
+        digest: &Digest,
+    ) -> Result<Option<bool>, StoreError> {
+        if self.stamp(store, dot, digest)?.is_some() {
+            return Ok(Some(true));
+        }
+        Ok(self
+            .0
+            .get(&dot)
+            .filter(|stamps| !stamps.is_empty())
+            .map(|_| false))
+    }
+
+    /// What the entry at a dot says of a record; None if it is not held or does not name it.
+    fn stamp(
+        &mut self,
+        store: &dyn Snapshot,
+        dot: Dot,
+        digest: &Digest,
+    ) -> Result<Option<&Stamp>, StoreError> {
+        const KEPT_MAX: usize = 64;
+        if !self.0.contains_key(&dot) {
+            let stamps = match read_log(store, dot)? {
+                Some(log) => stored_entry(&log)?.stamps,
+                None => Vec::new(),
+            };
+            if self.0.len() >= KEPT_MAX {
+                self.0.clear();
+            }
+            let by_digest = stamps.into_iter().map(|stamp| (stamp.digest, stamp));
+            self.0.insert(dot, by_digest.collect());
+        }
+        Ok(self.0.get(&dot).and_then(|stamps| stamps.get(digest)))
+    }
+}
+
 /// What the entries of a record's dots say of it, of those dots that `keep` answers yes for and whose entries are held;
-/// None if there is no such. O(dots) reads of the log.
+/// None if there is no such. O(dots) reads of the log, but for those that `entries` has.
 pub fn restamped(
     store: &dyn Snapshot,
+    entries: &mut Entries,
     digest: &Digest,
     row: &RecordRow,
     keep: &dyn Fn(&Dot) -> bool,
 ) -> Result<Option<RecordRow>, StoreError> {
     let mut stamps: Vec<Stamp> = Vec::new();
     for dot in row.dots.iter().filter(|dot| keep(dot)) {
-        let Some(log) = read_log(store, *dot)? else {
-            continue;
-        };
-        let said = stored_entry(&log)?.stamps.into_iter();
-        stamps.extend(said.filter(|stamp| stamp.digest == *digest));
+        stamps.extend(entries.stamp(store, *dot, digest)?.cloned());
     }
     let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
         return Ok(None);

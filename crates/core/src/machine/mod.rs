@@ -6,8 +6,8 @@ mod load;
 mod post;
 
 pub use load::{
-    Horizon, below, load_graph, load_graph_under, load_members, load_policy, load_view, load_view_at, node,
-    restamped, stored_entry,
+    Entries, Horizon, below, load_graph, load_graph_under, load_members, load_policy, load_view,
+    load_view_at, node, restamped, stored_entry,
 };
 pub use post::{Act, Check, ClockDoubt, Comparison, Identity, Landed, Member, RootTold, SetResult, Totals};
 

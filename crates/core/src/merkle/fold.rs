@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
 use crate::leaf::Position;
-use crate::machine::{restamped, stored_entry};
+use crate::machine::{Entries, restamped, stored_entry};
 use crate::store::{
     Family, LogRow, RecordRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log, read_record,
     record_of,
@@ -88,8 +88,9 @@ impl<'m> Fold<'m> {
         };
         match beyond(mirror, store, meet)? {
             Some(records) => {
+                let mut entries = Entries::default();
                 for (id, digest) in records {
-                    fold.take_out(store, id, digest, meet)?;
+                    fold.take_out(store, &mut entries, id, digest, meet)?;
                 }
                 Ok(Ok(fold))
             }
@@ -100,6 +101,7 @@ impl<'m> Fold<'m> {
     fn take_out(
         &mut self,
         store: &dyn Snapshot,
+        entries: &mut Entries,
         id: Id,
         digest: Digest,
         meet: &Clock,
@@ -107,7 +109,7 @@ impl<'m> Fold<'m> {
         let Some(row) = read_record(store, &id, &digest)? else {
             return Ok(());
         };
-        let earlier = restamped(store, &digest, &row, &|dot| meet.covers(*dot))?;
+        let earlier = restamped(store, entries, &digest, &row, &|dot| meet.covers(*dot))?;
         let leaf = |row: &RecordRow| row.leaf(&id, &digest);
         let (now, then) = (leaf(&row), earlier.as_ref().map(leaf));
         if then.is_some_and(|then| then == now) {

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{Dot, HubId, Id};
 use crate::leaf::{Sum, state_digest};
-use crate::machine::{Check, Comparison, Gauge, Link, Machine, RootTold, restamped};
+use crate::machine::{Check, Comparison, Entries, Gauge, Link, Machine, RootTold, restamped};
 use crate::rng::Rng;
 use crate::store::{Snapshot, StoreError, read_meta, read_record};
 use crate::time::Now;
@@ -350,11 +350,12 @@ impl Merkle {
         out: &mut Vec<Output>,
     ) -> Result<Vec<Dot>, StoreError> {
         let (mut dots, mut doubtful) = (Vec::new(), Vec::new());
+        let mut entries = Entries::default();
         for known in records {
             let Some(row) = read_record(store, &known.id, &known.digest)? else {
                 continue;
             };
-            let borne_out = restamped(store, &known.digest, &row, &|_| true)?;
+            let borne_out = restamped(store, &mut entries, &known.digest, &row, &|_| true)?;
             if borne_out.is_some_and(|said| said == row) {
                 dots.extend(&row.dots);
             } else {

@@ -14,7 +14,7 @@ use super::index::Lag;
 use crate::entry::{Bundle, ChangeSet, Sealed};
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
-use crate::machine::{node, restamped, stored_entry};
+use crate::machine::{Entries, node, restamped, stored_entry};
 use crate::store::{
     Family, LogRow, RecordRow, ReplicaRow, Snapshot, StoreError, decode_row, encode_row, evidence_key,
     log_end, log_key, read_log, read_record, record_key,
@@ -173,7 +173,7 @@ impl Group<'_> {
     /// What a record's entries still say of it, without the one that was set aside. A record left without any keeps
     /// what it had until it is accepted anew in the same commit.
     pub(super) fn restamp(&self, digest: &Digest, row: &mut RecordRow) -> Result<(), StoreError> {
-        if let Some(next) = restamped(&self.overlay, digest, row, &|_| true)? {
+        if let Some(next) = restamped(&self.overlay, &mut Entries::default(), digest, row, &|_| true)? {
             *row = next;
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::entry::{Bundle, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
 use crate::leaf::Sum;
-use crate::machine::stored_entry;
+use crate::machine::{Entries, restamped, stored_entry};
 use crate::store::{
     Family, LogRow, RecordRow, StoreError, TREE_KEY, encode_row, journal_key, log_key, read_log, read_record,
     record_evidence_key, record_key,
@@ -84,14 +84,20 @@ impl Group<'_> {
     /// Holds the rows of an entry that we hold against what another hub sent of it; how many were mended.
     pub(super) fn mend(&mut self, bundle: &Bundle) -> Result<usize, StoreError> {
         let mut mended = 0;
-        let dot = bundle.entry.dot;
+        let (dot, mut entries) = (bundle.entry.dot, Entries::default());
         for (sealed, stamp) in bundle.records.iter().zip(&bundle.entry.stamps) {
-            mended += usize::from(self.mend_record(sealed, dot, stamp)?);
+            mended += usize::from(self.mend_record(sealed, dot, stamp, &mut entries)?);
         }
         Ok(mended)
     }
 
-    fn mend_record(&mut self, sealed: &Arc<Sealed>, dot: Dot, stamp: &Stamp) -> Result<bool, StoreError> {
+    fn mend_record(
+        &mut self,
+        sealed: &Arc<Sealed>,
+        dot: Dot,
+        stamp: &Stamp,
+        entries: &mut Entries,
+    ) -> Result<bool, StoreError> {
         let id = &sealed.record.id;
         let Some(row) = read_record(&self.overlay, id, &sealed.digest)? else {
             self.settle_heads(id)?;
@@ -105,38 +111,51 @@ impl Group<'_> {
             self.lags(id, Lag::Heads);
             return Ok(true);
         }
-        self.recheck(id, &sealed.digest, row)
+        self.recheck(id, &sealed.digest, row, entries)
     }
 
     /// Holds records against what this hub's own log says of them.
     pub fn recheck_all(&mut self, records: Vec<(Id, Digest)>) -> Result<(), StoreError> {
+        let mut entries = Entries::default();
         for (id, digest) in records {
             self.touch(&id);
             // Whatever became of the record, what the id's row says of it is worked out again.
             self.lags(&id, Lag::Heads);
             if let Some(row) = read_record(&self.overlay, &id, &digest)? {
-                self.recheck(&id, &digest, row)?;
+                self.recheck(&id, &digest, row, &mut entries)?;
             }
         }
         self.settle_ids()
     }
 
     /// Whether the row was another than it should be.
-    fn recheck(&mut self, id: &Id, digest: &Digest, row: RecordRow) -> Result<bool, StoreError> {
+    fn recheck(
+        &mut self,
+        id: &Id,
+        digest: &Digest,
+        row: RecordRow,
+        entries: &mut Entries,
+    ) -> Result<bool, StoreError> {
         if !row.forgotten && Digest::of(&row.record) != *digest {
             self.set_record_aside(id, digest, &row, "its bytes are not what its name says")?;
             return Ok(true);
         }
         let mut next = row.clone();
-        next.dots.retain(|dot| {
-            let log = read_log(&self.overlay, *dot).ok().flatten();
-            log.is_none_or(|log| names(&log, digest))
-        });
+        let mut dots = Vec::with_capacity(row.dots.len());
+        for dot in &row.dots {
+            // A dot whose entry is lost is not denied by it.
+            if entries.names(&self.overlay, *dot, digest)?.unwrap_or(true) {
+                dots.push(*dot);
+            }
+        }
+        next.dots = dots;
         if next.dots.is_empty() {
             self.set_record_aside(id, digest, &row, "no entry of the log names it")?;
             return Ok(true);
         }
-        self.restamp(digest, &mut next)?;
+        if let Some(said) = restamped(&self.overlay, entries, digest, &next, &|_| true)? {
+            next = said;
+        }
         if next == row {
             return Ok(false);
         }
@@ -204,8 +223,4 @@ impl Group<'_> {
         }
         Ok(())
     }
-}
-
-fn names(row: &LogRow, digest: &Digest) -> bool {
-    stored_entry(row).is_ok_and(|entry| entry.stamps.iter().any(|stamp| stamp.digest == *digest))
 }
