@@ -17,7 +17,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 58] = [
+pub const MARKS: [(&str, &str); 57] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -109,7 +109,6 @@ pub const MARKS: [(&str, &str); 58] = [
         "difference-mended",
         "comparing stores found a difference, and both were equal in the end",
     ),
-    ("sketch-asked", "a comparison asked for cells of a sketch"),
     ("descent", "a comparison went down the tree"),
     ("met-at-meet", "stores were compared where two clocks met"),
     ("set-aside", "a record that no entry bears out was set aside"),
@@ -310,7 +309,6 @@ impl Marks {
         }
         match message {
             Message::Page { holes, .. } => self.met_if(!holes.is_empty(), "log-hole"),
-            Message::Tree(TreeMessage::More { .. }) => self.met_one("sketch-asked"),
             Message::Tree(TreeMessage::Nodes { .. }) => self.met_one("descent"),
             Message::Tree(TreeMessage::Meet { .. }) => self.met_one("met-at-meet"),
             _ => {}

@@ -355,6 +355,9 @@ impl World {
         let Some(mut image) = self.hubs[hub].drawer.clone() else {
             return;
         };
+        if !self.is_safe_without(hub) {
+            return; // what the copy lacks of the home's rules nobody could give back
+        }
         self.turn_off(
             hub,
             number,

@@ -209,6 +209,8 @@ pub struct Merkle {
     /// The same of the logs, which follow the records; the place to go on from.
     chain: Option<Option<chain::At>>,
     check_at: Duration,
+    /// No check before this: something could not be read.
+    rests_until: Duration,
     urgent: bool,
     /// The last check that another hub brought about.
     doubted_at: Option<Duration>,
@@ -263,6 +265,7 @@ impl Merkle {
             session: None,
             check: 0,
             chain: None,
+            rests_until: Duration::ZERO,
             urgent: false,
             doubted_at: None,
             checked: 0,
@@ -385,7 +388,42 @@ impl Merkle {
     }
 
     /// One step of the check: in a hurry, or one strip after each pause.
+    ///
+    /// A row that cannot be read ends whoever needs it. A check only tells of it and rests: else a hub that gets on without
+    /// that row would end again and again.
     fn check(&mut self, now: Now, store: &dyn Snapshot, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        if self.rests_until > now.mono {
+            return Ok(());
+        }
+        match self.check_some(now, store, out) {
+            Err(StoreError::Corrupt { .. }) => {
+                self.damaged += 1;
+                self.rests_until = now.mono + self.settings.check_period;
+                (self.check, self.chain) = (0, None);
+                self.end_check(out);
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+
+    fn end_check(&mut self, out: &mut Vec<Output>) {
+        self.urgent = false;
+        self.checks += 1;
+        out.push(Output::Checked(Check {
+            records: self.checked,
+            damaged: self.damaged,
+            rebuilt: self.rebuilt,
+        }));
+        (self.checked, self.damaged, self.rebuilt) = (0, 0, false);
+    }
+
+    fn check_some(
+        &mut self,
+        now: Now,
+        store: &dyn Snapshot,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
         let hurry = self.urgent || self.mirror.is_rebuilding();
         if self.mirror.key().is_none() || (!hurry && self.check_at > now.mono) {
             return Ok(());
@@ -446,14 +484,7 @@ impl Merkle {
         }
         self.chain = run.next.map(Some);
         if self.chain.is_none() {
-            self.urgent = false;
-            self.checks += 1;
-            out.push(Output::Checked(Check {
-                records: self.checked,
-                damaged: self.damaged,
-                rebuilt: self.rebuilt,
-            }));
-            (self.checked, self.damaged, self.rebuilt) = (0, 0, false);
+            self.end_check(out);
         }
         Ok(())
     }
@@ -632,11 +663,12 @@ impl Machine for Merkle {
 
     fn wake_at(&self) -> Option<Duration> {
         let check = self.mirror.key().map(|_| {
-            if self.urgent || self.mirror.is_rebuilding() {
+            let due = if self.urgent || self.mirror.is_rebuilding() {
                 Duration::ZERO
             } else {
                 self.check_at
-            }
+            };
+            due.max(self.rests_until)
         });
         let session = self.session.as_ref().map(|session| session.deadline);
         let next = self
