@@ -51,48 +51,46 @@ pub fn stored_entry(row: &LogRow) -> Result<Entry, StoreError> {
     })
 }
 
-/// Entries of the log, decoded once for all their records: a set may have thousands. Keeps a few.
+/// The entry of a row of the log, if its bytes are what they were when it came.
+pub fn sound_entry(row: &LogRow) -> Option<Entry> {
+    let entry = Entry::from_stored(&row.entry).ok()?;
+    (Digest::of(&row.entry) == row.hash && entry.stamps.len() == row.ids.len()).then_some(entry)
+}
+
+/// Entries of the log, decoded once for all their records: a set may have thousands. Keeps a bounded number of stamps, and
+/// those of one entry.
 #[derive(Debug, Default)]
-pub struct Entries(BTreeMap<Dot, BTreeMap<Digest, Stamp>>);
+pub struct Entries {
+    by_dot: BTreeMap<Dot, BTreeMap<Digest, Stamp>>,
+    stamps: usize,
+}
 
 impl Entries {
-    /// Whether the entry at a dot names a record; None if it is not held.
+    /// Whether the entry at a dot names a record; None if it is not held as it was.
     pub fn names(
         &mut self,
         store: &dyn Snapshot,
         dot: Dot,
         digest: &Digest,
     ) -> Result<Option<bool>, StoreError> {
-        if self.stamp(store, dot, digest)?.is_some() {
-            return Ok(Some(true));
-        }
-        Ok(self
-            .0
-            .get(&dot)
-            .filter(|stamps| !stamps.is_empty())
-            .map(|_| false))
+        let stamps = self.of(store, dot)?;
+        Ok((!stamps.is_empty()).then(|| stamps.contains_key(digest)))
     }
 
-    /// What the entry at a dot says of a record; None if it is not held or does not name it.
-    fn stamp(
-        &mut self,
-        store: &dyn Snapshot,
-        dot: Dot,
-        digest: &Digest,
-    ) -> Result<Option<&Stamp>, StoreError> {
-        const KEPT_MAX: usize = 64;
-        if !self.0.contains_key(&dot) {
-            let stamps = match read_log(store, dot)? {
-                Some(log) => stored_entry(&log)?.stamps,
-                None => Vec::new(),
-            };
-            if self.0.len() >= KEPT_MAX {
-                self.0.clear();
+    /// What the entry at a dot says of its records; nothing if it is not held as it was.
+    fn of(&mut self, store: &dyn Snapshot, dot: Dot) -> Result<&BTreeMap<Digest, Stamp>, StoreError> {
+        const STAMPS_MAX: usize = 20_000;
+        if !self.by_dot.contains_key(&dot) {
+            let entry = read_log(store, dot)?.and_then(|row| sound_entry(&row));
+            let stamps = entry.map_or_else(Vec::new, |entry| entry.stamps);
+            if self.stamps > STAMPS_MAX {
+                (self.by_dot, self.stamps) = (BTreeMap::new(), 0);
             }
+            self.stamps += stamps.len() + 1;
             let by_digest = stamps.into_iter().map(|stamp| (stamp.digest, stamp));
-            self.0.insert(dot, by_digest.collect());
+            self.by_dot.insert(dot, by_digest.collect());
         }
-        Ok(self.0.get(&dot).and_then(|stamps| stamps.get(digest)))
+        Ok(&self.by_dot[&dot])
     }
 }
 
@@ -107,7 +105,7 @@ pub fn restamped(
 ) -> Result<Option<RecordRow>, StoreError> {
     let mut stamps: Vec<Stamp> = Vec::new();
     for dot in row.dots.iter().filter(|dot| keep(dot)) {
-        stamps.extend(entries.stamp(store, *dot, digest)?.cloned());
+        stamps.extend(entries.of(store, *dot)?.get(digest).cloned());
     }
     let Some(order_time) = stamps.iter().map(|stamp| stamp.order_time).min() else {
         return Ok(None);

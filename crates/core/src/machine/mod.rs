@@ -7,7 +7,7 @@ mod post;
 
 pub use load::{
     Entries, Horizon, below, load_graph, load_graph_under, load_members, load_policy, load_view,
-    load_view_at, node, restamped, stored_entry,
+    load_view_at, node, restamped, sound_entry, stored_entry,
 };
 pub use post::{Act, Check, ClockDoubt, Comparison, Identity, Landed, Member, RootTold, SetResult, Totals};
 

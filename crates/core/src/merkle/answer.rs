@@ -7,7 +7,7 @@ use super::estimate::Estimator;
 use super::fold::{Fold, Refusal};
 use super::sketch::encode;
 use super::tree::{DIGITS, Place, position_of};
-use super::{Merkle, Output, clock_hash};
+use super::{Merkle, Output, PATIENCE, clock_hash};
 use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::machine::{Comparison, Link};
@@ -154,10 +154,12 @@ impl Merkle {
                 peer.next_at = now.mono + wait;
                 peer.failures = 0;
                 out.push(Output::Compared(Comparison {
-                    checks: self.checks,
+                    checks: self.checking.ended,
                     ..Comparison::of(peer.hub_id, true, meet.clone())
                 }));
             }
+            // What differs is its to find now; both at once would hand everything over twice.
+            peer.next_at = peer.next_at.max(now.mono + PATIENCE);
             peer.meet = Some((at, meet));
         }
         Ok(answer)

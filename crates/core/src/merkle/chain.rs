@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
-use crate::machine::stored_entry;
+use crate::machine::sound_entry;
 use crate::store::{
     Family, LogRow, ReplicaRow, Snapshot, StoreError, decode_row, log_key, prefix_end, read_record,
 };
@@ -63,10 +63,15 @@ pub fn read_run(store: &dyn Snapshot, from: Option<At>, entries_max: usize) -> R
                 replica: *replica,
                 sequence,
             };
-            match stored_entry(&row) {
-                Ok(entry) if Digest::of(&row.entry) == row.hash => {
+            match sound_entry(&row) {
+                Some(entry) => {
                     if entry.prev != last {
-                        run.holes.push(hole(last.map_or(1, |(sequence, _)| sequence + 1)));
+                        // The one before has another hash, or is not there.
+                        let same = entry
+                            .prev
+                            .is_some_and(|(before, _)| last.is_some_and(|(at, _)| at == before));
+                        let after = last.map_or(1, |(sequence, _)| sequence + u64::from(!same));
+                        run.holes.push(hole(after));
                     }
                     for (id, stamp) in row.ids.iter().zip(&entry.stamps) {
                         let row = read_record(store, id, &stamp.digest)?;
@@ -75,7 +80,7 @@ pub fn read_run(store: &dyn Snapshot, from: Option<At>, entries_max: usize) -> R
                         }
                     }
                 }
-                _ => run.holes.push(hole(sequence)),
+                None => run.holes.push(hole(sequence)),
             }
             last = Some((sequence, row.hash));
         }

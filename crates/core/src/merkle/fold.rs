@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
 use crate::leaf::Position;
-use crate::machine::{Entries, restamped, stored_entry};
+use crate::machine::{Entries, restamped, sound_entry};
 use crate::store::{
     Family, LogRow, RecordRow, Snapshot, StoreError, decode_row, log_end, log_key, read_log, read_record,
     record_of,
@@ -275,11 +275,11 @@ fn beyond(
         let mut failed = None;
         let end = log_end(replica);
         store.scan(Family::Log, &from, end.as_deref(), &mut |_, value| {
-            let read = decode_row::<LogRow>(Family::Log, value).and_then(|row| {
-                let entry = stored_entry(&row)?;
-                let digests = entry.stamps.iter().map(|stamp| stamp.digest);
-                records.extend(row.ids.iter().cloned().zip(digests));
-                Ok(())
+            let read = decode_row::<LogRow>(Family::Log, value).map(|row| {
+                // What is not as it was is for the check of the logs to find.
+                let stamps = sound_entry(&row).map_or_else(Vec::new, |entry| entry.stamps);
+                let digests = stamps.iter().map(|stamp| stamp.digest);
+                records.extend(row.ids.into_iter().zip(digests));
             });
             failed = read.err();
             failed.is_none() && records.len() <= FOLDED_MAX

@@ -14,69 +14,40 @@ use crate::hash::Digest;
 use crate::id::{Id, ReplicaId};
 use crate::leaf::{POSITION_BYTES, Position, Sum};
 use crate::store::{
-    Family, LeafChange, MetaRow, RecordRow, ReplicaRow, Snapshot, StoreError, TREE_AT, TREE_KEY,
-    decode_changes, decode_row, encode_row, journal_key, journal_number, prefix_end, read_meta, record_of,
+    Family, LeafChange, MetaRow, RecordRow, ReplicaRow, Snapshot, StoreError, TREE_KEY, decode_changes,
+    decode_row, journal_key, journal_number, read_meta, record_of,
 };
 use crate::zoo::{self, Bug};
 
 /// Differences that the first answer finds at once, at 8 bytes and some 9 ns a write each.
 pub const FEW: usize = 12;
 /// Buckets of one kept row: 9 kB.
-const PAGE: usize = 256;
+pub(super) const PAGE: usize = 256;
 
 /// What anti-entropy keeps in memory.
 #[derive(Debug, Clone)]
 pub struct Mirror {
-    key: Option<Key>,
-    depth: u8,
-    cells: usize,
+    pub(super) key: Option<Key>,
+    pub(super) depth: u8,
+    pub(super) cells: usize,
     pub(super) tree: Tree,
     pub(super) few: Syndromes,
     pub(super) sketch: Sketch,
     pub(super) estimator: Estimator,
     /// Leaves, and the sum of their hashes without a key.
-    count: u64,
-    plain: Sum,
+    pub(super) count: u64,
+    pub(super) plain: Sum,
     /// The row of the journal that it stands for.
-    at: u64,
+    pub(super) at: u64,
     /// The row that the kept one stands for.
-    kept: u64,
+    pub(super) kept: u64,
     /// Changes and pages since.
-    changes: usize,
-    dirty: BTreeSet<u32>,
-    arrivals: u64,
-    clock: Clock,
+    pub(super) changes: usize,
+    pub(super) dirty: BTreeSet<u32>,
+    pub(super) arrivals: u64,
+    pub(super) clock: Clock,
     /// While it is built from the records: positions below this are in it.
-    frontier: Option<u32>,
-}
-
-/// What is kept beside the pages.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Kept {
-    at: u64,
-    depth: u8,
-    count: u64,
-    #[serde(with = "serde_bytes")]
-    plain: [u8; 32],
-    #[serde(with = "serde_bytes")]
-    key: [u8; 16],
-    #[serde(with = "serde_bytes")]
-    few: Vec<u8>,
-    #[serde(with = "serde_bytes")]
-    cells: Vec<u8>,
-    #[serde(with = "serde_bytes")]
-    counters: Vec<u8>,
-}
-
-/// Rows to be kept, and the journal that they stand for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Of [`Family::Merkle`].
-    pub rows: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Kept before.
-    pub above: u64,
-    /// Kept now.
-    pub upto: u64,
+    pub(super) frontier: Option<u32>,
 }
 
 /// Some records read for a check, whole buckets of them.
@@ -114,7 +85,7 @@ impl Mirror {
         Ok(mirror)
     }
 
-    fn empty(depth: u8, cells: usize, key: Option<Key>) -> Mirror {
+    pub(super) fn empty(depth: u8, cells: usize, key: Option<Key>) -> Mirror {
         let used = key.unwrap_or(Key([0; 16]));
         Mirror {
             tree: Tree::new(depth),
@@ -369,122 +340,16 @@ impl Mirror {
         there != self.tree.buckets(first as usize..last as usize + 1)
     }
 
-    fn pages(&self) -> u32 {
+    pub(super) fn pages(&self) -> u32 {
         self.tree.buckets_len().div_ceil(PAGE) as u32
-    }
-
-    /// What is to be kept, once that many changes have come since the last time.
-    pub fn checkpoint(&mut self, changes_min: usize) -> Option<Checkpoint> {
-        if !self.is_ready() || self.changes < changes_min.max(1) {
-            return None;
-        }
-        let (key, size) = (self.key?, PAGE.min(self.tree.buckets_len()));
-        let mut rows = Vec::with_capacity(self.dirty.len() + 1);
-        for page in std::mem::take(&mut self.dirty) {
-            let from = page as usize * PAGE;
-            let mut row = Vec::with_capacity(size * 36);
-            for bucket in self.tree.buckets(from..from + size) {
-                row.extend_from_slice(&bucket.count.to_be_bytes());
-                row.extend_from_slice(&bucket.sum.to_bytes());
-            }
-            rows.push((page_key(page), row));
-        }
-        let kept = Kept {
-            at: self.at,
-            depth: self.tree.depth(),
-            count: self.count,
-            plain: self.plain.to_bytes(),
-            key: key.0,
-            few: self.few.to_wire(),
-            cells: super::sketch::encode(self.sketch.cells(0..self.cells)),
-            counters: self.estimator.to_wire().to_vec(),
-        };
-        rows.push((TREE_AT.to_vec(), encode_row(&kept)));
-        let checkpoint = Checkpoint {
-            rows,
-            above: self.kept,
-            upto: self.at,
-        };
-        (self.kept, self.changes) = (self.at, 0);
-        Some(checkpoint)
-    }
-
-    /// Whether something was kept that fits.
-    fn read_kept(&mut self, store: &dyn Snapshot) -> Result<bool, StoreError> {
-        let Some(row) = store.get(Family::Merkle, TREE_AT)? else {
-            return Ok(false);
-        };
-        let kept: Kept = decode_row(Family::Merkle, &row)?;
-        self.kept = kept.at;
-        let cells = super::sketch::decode(&kept.cells).filter(|cells| cells.len() == self.cells);
-        let key = Key(kept.key);
-        let counters = Estimator::from_wire(key, &kept.counters);
-        let few = Syndromes::from_wire(&kept.few).filter(|few| few.capacity() == FEW);
-        let (Some(cells), Some(counters), Some(few)) = (cells, counters, few) else {
-            return Ok(false);
-        };
-        if self.key != Some(key) || kept.depth != self.tree.depth() {
-            return Ok(false);
-        }
-        let mut failed = None;
-        let from = page_key(0);
-        let until = prefix_end(&from[..1]);
-        store.scan(Family::Merkle, &from, until.as_deref(), &mut |key, row| {
-            match read_page(key, row) {
-                Some((page, buckets)) if (page as usize) < self.tree.buckets_len().div_ceil(PAGE) => {
-                    self.tree.put_buckets(page as usize * PAGE, &buckets);
-                }
-                _ => failed = Some(misplaced()),
-            }
-            failed.is_none()
-        })?;
-        if failed.is_some()
-            || self
-                .tree
-                .node(Place::ROOT)
-                .is_none_or(|root| u64::from(root.count) != kept.count)
-        {
-            *self = Mirror {
-                kept: kept.at,
-                ..Mirror::empty(self.depth, self.cells, self.key)
-            };
-            return Ok(false);
-        }
-        self.sketch = Sketch::from_cells(key, cells);
-        self.few = few;
-        self.estimator = counters;
-        (self.count, self.plain, self.at) = (kept.count, Sum::from_bytes(&kept.plain), kept.at);
-        Ok(true)
     }
 }
 
-fn misplaced() -> StoreError {
+pub(super) fn misplaced() -> StoreError {
     StoreError::Corrupt {
         family: Family::Merkle.name(),
         detail: "a key or a row that is none".to_owned(),
     }
-}
-
-fn page_key(page: u32) -> Vec<u8> {
-    let mut key = b"p".to_vec();
-    key.extend_from_slice(&page.to_be_bytes());
-    key
-}
-
-fn read_page(key: &[u8], row: &[u8]) -> Option<(u32, Vec<Node>)> {
-    let page = u32::from_be_bytes(key.get(1..)?.try_into().ok()?);
-    let (buckets, rest) = row.as_chunks::<36>();
-    let bucket = |bytes: &[u8; 36]| {
-        let (count, sum) = bytes.split_first_chunk::<4>()?;
-        Some(Node {
-            count: u32::from_be_bytes(*count),
-            sum: Sum::from_bytes(sum.try_into().ok()?),
-        })
-    };
-    let buckets: Option<Vec<Node>> = buckets.iter().map(bucket).collect();
-    buckets
-        .filter(|buckets| rest.is_empty() && buckets.len() <= PAGE)
-        .map(|buckets| (page, buckets))
 }
 
 fn first_of_journal(store: &dyn Snapshot) -> Result<Option<u64>, StoreError> {

@@ -7,10 +7,15 @@
 mod answer;
 pub mod bch;
 pub mod chain;
+mod check;
 pub mod descent;
 pub mod estimate;
 pub mod fold;
+mod kept;
+mod key;
+mod ladder;
 pub mod mirror;
+mod repair;
 mod session;
 pub mod sketch;
 pub mod survey;
@@ -22,8 +27,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use check::Checking;
 use fold::Known;
-use mirror::{Checkpoint, Mirror};
+use kept::Checkpoint;
+use mirror::Mirror;
 use session::Session;
 
 use crate::clock::Clock;
@@ -32,7 +39,7 @@ use crate::id::{Dot, HubId, Id};
 use crate::leaf::{Sum, state_digest};
 use crate::machine::{Check, Comparison, Entries, Gauge, Link, Machine, RootTold, restamped};
 use crate::rng::Rng;
-use crate::store::{Snapshot, StoreError, read_meta, read_record};
+use crate::store::{Snapshot, StoreError, read_record};
 use crate::time::Now;
 use crate::wire::{Half, TreeMessage};
 
@@ -40,15 +47,6 @@ use crate::wire::{Half, TreeMessage};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon after a link stands, and again where there was no answer to be had, roots are compared.
 const SOON: Duration = Duration::from_secs(2);
-/// How often a key that is not shared yet is asked for.
-const KEY_AGAIN: Duration = Duration::from_secs(5);
-/// Other keys that a process takes over at most: each costs a rebuild.
-const KEYS_MAX: usize = 8;
-/// Records that one step of the check reads at least, and how long it rests at least.
-const CHECK_RECORDS: usize = 16;
-const CHECK_PAUSE: Duration = Duration::from_millis(100);
-/// Records that one step of an urgent check reads at least.
-const URGENT_RECORDS: usize = 2_048;
 
 /// What the room is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,25 +202,10 @@ pub struct Merkle {
     rng: Rng,
     peers: BTreeMap<Link, Peer>,
     session: Option<Session>,
-    /// Where the check of the records goes on, and when.
-    check: u32,
-    /// The same of the logs, which follow the records; the place to go on from.
-    chain: Option<Option<chain::At>>,
-    check_at: Duration,
-    /// No check before this: something could not be read.
-    rests_until: Duration,
-    urgent: bool,
-    /// The last check that another hub brought about.
-    doubted_at: Option<Duration>,
-    checked: u64,
-    damaged: u64,
-    rebuilt: bool,
-    /// Checks that have ended.
-    checks: u64,
+    checking: Checking,
     /// A key that storage was asked to take.
     key_wanted: Option<[u8; 16]>,
     keys: usize,
-    recounting: bool,
     told: Option<RootTold>,
 }
 
@@ -257,24 +240,14 @@ impl Merkle {
         let mirror = Mirror::open(settings.depth, settings.cells, store)?;
         let rng = Rng::new(settings.seed, 0);
         Ok(Merkle {
-            check_at: Duration::from_secs(60),
             settings,
             mirror,
             rng,
             peers: BTreeMap::new(),
             session: None,
-            check: 0,
-            chain: None,
-            rests_until: Duration::ZERO,
-            urgent: false,
-            doubted_at: None,
-            checked: 0,
-            damaged: 0,
-            rebuilt: false,
-            checks: 0,
+            checking: Checking::default(),
             key_wanted: None,
             keys: 0,
-            recounting: false,
             told: None,
         })
     }
@@ -287,61 +260,6 @@ impl Merkle {
     fn jittered(&mut self, wait: Duration) -> Duration {
         let quarter = (wait.as_millis() as usize / 4).max(1);
         wait + Duration::from_millis(self.rng.below(quarter) as u64)
-    }
-
-    /// Nothing is taken out or put in: what is told of the tree follows from the journal.
-    fn take_key(&mut self, store: &dyn Snapshot, now: Now, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        if self.key_wanted.is_none() {
-            return Ok(());
-        }
-        let held = mirror::read_key(store)?;
-        if held.is_some() && held.as_ref() != self.mirror.key() {
-            self.mirror.set_key(held);
-            self.urgent = true;
-        }
-        if held.is_some_and(|held| Some(held.0) <= self.key_wanted) {
-            self.key_wanted = None;
-            let links: Vec<Link> = self.peers.keys().copied().collect();
-            for link in links {
-                self.ask_key(now, link, out);
-            }
-        }
-        Ok(())
-    }
-
-    fn ask_key(&mut self, now: Now, link: Link, out: &mut Vec<Output>) {
-        if let Some(peer) = self.peers.get_mut(&link) {
-            peer.keyed = false;
-            peer.key_at = now.mono + KEY_AGAIN;
-            let key = self.mirror.key().map(|key| Half(key.0));
-            let message = TreeMessage::Key { key, ask: true };
-            out.push(Output::Send { link, message });
-        }
-    }
-
-    fn heard_key(&mut self, link: Link, key: Option<Half>, ask: bool, out: &mut Vec<Output>) {
-        let ours = self.mirror.key().map(|key| key.0);
-        let Some(peer) = self.peers.get_mut(&link) else {
-            return;
-        };
-        let same = key.is_some() && ours == key.map(|key| key.0);
-        peer.keyed |= same;
-        if let Some(theirs) = key.filter(|theirs| ours.is_none_or(|ours| theirs.0 < ours)) {
-            if self.keys < KEYS_MAX && self.key_wanted.is_none_or(|wanted| theirs.0 < wanted) {
-                self.keys += 1;
-                self.key_wanted = Some(theirs.0);
-                out.push(Output::Key { key: theirs.0 });
-            }
-            return;
-        }
-        // Asked, or theirs is the larger: they take ours.
-        if let Some(ours) = ours.filter(|_| ask || !same) {
-            let message = TreeMessage::Key {
-                key: Some(Half(ours)),
-                ask: false,
-            };
-            out.push(Output::Send { link, message });
-        }
     }
 
     /// Which entries tell of these records, as this hub's own log bears out; records that it does not bear out go to
@@ -371,155 +289,6 @@ impl Merkle {
         dots.sort();
         dots.dedup();
         Ok(dots)
-    }
-
-    /// How long the check rests between two steps.
-    fn pause(&self) -> Duration {
-        let steps = (self.mirror.plain().0 / CHECK_RECORDS as u64).clamp(1, 1 << 31);
-        (self.settings.check_period / steps as u32).max(CHECK_PAUSE)
-    }
-
-    fn check_now(&mut self) {
-        if !self.mirror.is_rebuilding() {
-            self.check = 0;
-            self.chain = None;
-        }
-        self.urgent = true;
-    }
-
-    /// One step of the check: in a hurry, or one strip after each pause.
-    ///
-    /// A row that cannot be read ends whoever needs it. A check only tells of it and rests: else a hub that gets on without
-    /// that row would end again and again.
-    fn check(&mut self, now: Now, store: &dyn Snapshot, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        if self.rests_until > now.mono {
-            return Ok(());
-        }
-        match self.check_some(now, store, out) {
-            Err(StoreError::Corrupt { .. }) => {
-                self.damaged += 1;
-                self.rests_until = now.mono + self.settings.check_period;
-                (self.check, self.chain) = (0, None);
-                self.end_check(out);
-                Ok(())
-            }
-            checked => checked,
-        }
-    }
-
-    fn end_check(&mut self, out: &mut Vec<Output>) {
-        self.urgent = false;
-        self.checks += 1;
-        out.push(Output::Checked(Check {
-            records: self.checked,
-            damaged: self.damaged,
-            rebuilt: self.rebuilt,
-        }));
-        (self.checked, self.damaged, self.rebuilt) = (0, 0, false);
-    }
-
-    fn check_some(
-        &mut self,
-        now: Now,
-        store: &dyn Snapshot,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let hurry = self.urgent || self.mirror.is_rebuilding();
-        if self.mirror.key().is_none() || (!hurry && self.check_at > now.mono) {
-            return Ok(());
-        }
-        let rebuilding = self.mirror.is_rebuilding();
-        if let Some(at) = self.chain.filter(|_| !rebuilding) {
-            return self.check_chain(now, store, at, out);
-        }
-        let from = if rebuilding {
-            self.mirror.frontier().unwrap_or(0)
-        } else {
-            self.check
-        };
-        let least = if hurry { URGENT_RECORDS } else { CHECK_RECORDS };
-        let strip = self.mirror.read_strip(store, from, least)?;
-        self.check_at = now.mono + self.pause();
-        self.checked += strip.records as u64;
-        if !strip.damaged.is_empty() {
-            self.damaged += strip.damaged.len() as u64;
-            out.push(Output::Recheck {
-                records: strip.damaged,
-            });
-        }
-        if strip.differs {
-            // Rows have gone or come behind our back. Sums cannot tell which; the records can.
-            self.mirror.rebuild();
-            self.damaged += 1;
-            self.checked = 0;
-            self.session = None;
-            return Ok(());
-        }
-        self.check = strip.next.unwrap_or(0);
-        if strip.next.is_none() {
-            self.check_ended(now, store, rebuilding, out)?;
-            // Then the logs.
-            self.chain = Some(None);
-        }
-        Ok(())
-    }
-
-    fn check_chain(
-        &mut self,
-        now: Now,
-        store: &dyn Snapshot,
-        from: Option<chain::At>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let most = if self.urgent {
-            URGENT_RECORDS
-        } else {
-            CHECK_RECORDS
-        };
-        let run = chain::read_run(store, from, most)?;
-        self.check_at = now.mono + self.pause();
-        if !run.holes.is_empty() {
-            self.damaged += run.holes.len() as u64;
-            out.push(Output::Holes { holes: run.holes });
-        }
-        self.chain = run.next.map(Some);
-        if self.chain.is_none() {
-            self.end_check(out);
-        }
-        Ok(())
-    }
-
-    fn check_ended(
-        &mut self,
-        now: Now,
-        store: &dyn Snapshot,
-        rebuilt: bool,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let (count, plain) = self.mirror.plain();
-        if let Some(meta) = read_meta(store)?
-            && !self.recounting
-        {
-            let mut leaves = plain;
-            leaves.minus(&Sum::from_bytes(&meta.leaves));
-            let records = count as i64 - meta.records as i64;
-            if records != 0 || leaves != Sum::ZERO {
-                self.recounting = true;
-                out.push(Output::Recount { records, leaves });
-            }
-        }
-        if let Some(key) = self.mirror.key().filter(|_| self.key_wanted.is_none())
-            && mirror::read_key(store)?.is_none()
-        {
-            out.push(Output::Key { key: key.0 });
-        }
-        if rebuilt {
-            self.rebuilt = true;
-            for peer in self.peers.values_mut() {
-                peer.next_at = now.mono;
-            }
-        }
-        Ok(())
     }
 
     fn tell_root(&mut self, out: &mut Vec<Output>) {
@@ -569,15 +338,7 @@ impl Merkle {
             | TreeMessage::Nodes { answer: true, .. }
             | TreeMessage::Took { .. } => self.answered(now, store, link, message, out)?,
             TreeMessage::Again => out.push(Output::Again { link }),
-            TreeMessage::Doubt => {
-                let rested = self
-                    .doubted_at
-                    .is_none_or(|at| at + self.settings.interval <= now.mono);
-                if rested {
-                    self.doubted_at = Some(now.mono);
-                    self.check_now();
-                }
-            }
+            TreeMessage::Doubt => self.doubt(now),
         }
         Ok(())
     }
@@ -614,12 +375,7 @@ impl Machine for Merkle {
         self.take_key(store, now, out)?;
         let keyless = self.mirror.key().is_none();
         self.mirror.catch_up(store)?;
-        if self.recounting
-            && let Some(meta) = read_meta(store)?
-        {
-            let (count, plain) = self.mirror.plain();
-            self.recounting = (count, plain.to_bytes()) != (meta.records, meta.leaves);
-        }
+        self.heed_recount(store)?;
         if keyless && self.mirror.key().is_some() {
             let links: Vec<Link> = self.peers.keys().copied().collect();
             links.into_iter().for_each(|link| self.ask_key(now, link, out));
@@ -648,7 +404,7 @@ impl Machine for Merkle {
                 Input::Message { link, message } => self.message(now, store, link, message, out)?,
                 Input::Durable => {}
                 Input::Mended { link, mended } => self.mended(now, store, link, mended, out)?,
-                Input::Doubt => self.check_now(),
+                Input::Doubt => self.doubt(now),
                 Input::Verify { hub_id } => {
                     self.check_now();
                     let asked = |peer: &&mut Peer| hub_id.is_none_or(|hub| hub == peer.hub_id);
@@ -662,14 +418,7 @@ impl Machine for Merkle {
     }
 
     fn wake_at(&self) -> Option<Duration> {
-        let check = self.mirror.key().map(|_| {
-            let due = if self.urgent || self.mirror.is_rebuilding() {
-                Duration::ZERO
-            } else {
-                self.check_at
-            };
-            due.max(self.rests_until)
-        });
+        let check = self.check_due();
         let session = self.session.as_ref().map(|session| session.deadline);
         let next = self
             .peers

@@ -176,7 +176,7 @@ fn compare(a: &MemoryStore, b: &MemoryStore, all: u64, cells: usize) -> Found {
                 .unwrap();
         }
         // The check of the log would find by itself what is missing here.
-        (merkle.urgent, merkle.chain, merkle.check_at) = (false, None, Duration::from_secs(1_000));
+        merkle.checking = check::Checking::resting();
         merkle
     };
     let mut hubs = [open(a), open(b)];
@@ -395,4 +395,51 @@ fn a_root_is_a_function_of_the_set() {
         let other = Mirror::open(depth, cells, &store.snapshot()).unwrap();
         assert!(other.is_rebuilding() && other.root().is_none());
     }
+}
+
+/// A store some of whose records cannot be read.
+struct Unreadable<'s>(&'s dyn Snapshot);
+
+impl Snapshot for Unreadable<'_> {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(family, key)
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        until: Option<&[u8]>,
+        visit: &mut crate::store::Visit<'_>,
+    ) -> Result<(), StoreError> {
+        if family == Family::Records {
+            return Err(StoreError::Corrupt {
+                family: family.name(),
+                detail: "a block fails its checksum".to_owned(),
+            });
+        }
+        self.0.scan(family, from, until, visit)
+    }
+}
+
+/// A hub that got on for a year with a row that nobody reads must not end because its own check reads it.
+#[test]
+fn a_check_that_meets_what_cannot_be_read_tells_of_it_and_rests() {
+    let held: BTreeSet<u64> = (0..30).collect();
+    let store = store(30, &held, true);
+    let snapshot = store.snapshot();
+    let mut merkle = Merkle::open(Settings::default(), &snapshot).unwrap();
+    let (mut out, unreadable) = (Vec::new(), Unreadable(&snapshot));
+    let verify = Input::Verify { hub_id: None };
+    merkle.step(now(0), &unreadable, vec![verify], &mut out).unwrap();
+    let told = out.iter().find_map(|output| match output {
+        Output::Checked(check) => Some(check.damaged),
+        _ => None,
+    });
+    assert_eq!(told, Some(1));
+    assert!(
+        merkle.wake_at().unwrap() >= Settings::default().check_period,
+        "it rests"
+    );
+    assert!(merkle.mirror().root().is_some(), "and what it keeps stands");
 }

@@ -1,7 +1,7 @@
 //! What every runtime does when a line is slow or a disk is full: decided here, so that it can be simulated.
 
 use crate::limits::Limits;
-use crate::wire::Message;
+use crate::wire::{Message, WireBundle};
 use crate::zoo::{self, Bug};
 
 /// Log rows, index rows and compaction: what a body of changes needs on disk, as a multiple of itself.
@@ -83,13 +83,9 @@ impl Outbox {
 /// Roughly the bytes that a message takes.
 pub fn size(message: &Message) -> usize {
     match message {
-        Message::Page { bundles, .. } | Message::Push { bundles } | Message::Mend { bundles } => bundles
-            .iter()
-            .map(|bundle| {
-                let records = bundle.records.iter().map(|record| record.len() + 8);
-                bundle.entry.len() + records.sum::<usize>()
-            })
-            .sum(),
+        Message::Page { bundles, .. } | Message::Push { bundles } | Message::Mend { bundles } => {
+            bundles.iter().map(WireBundle::size).sum()
+        }
         Message::Swim { data } => data.len(),
         Message::Chain { links, .. } => links.len() * 80,
         Message::Tree(tree) => tree.size(),

@@ -121,8 +121,7 @@ impl Reconcile {
             match whole(store, *dot)? {
                 Some(emitted) => {
                     let bundle = emitted.to_wire();
-                    bytes +=
-                        bundle.entry.len() + bundle.records.iter().map(|record| record.len()).sum::<usize>();
+                    bytes += bundle.size();
                     bundles.push(bundle);
                 }
                 None => holes.push(*dot),

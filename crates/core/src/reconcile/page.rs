@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::hash::Digest;
 use crate::id::{Dot, Id, ReplicaId};
+use crate::machine::sound_entry;
 use crate::record::Record;
 use crate::store::{
     Family, LogRow, ReplicaRow, Snapshot, StoreError, decode_row, log_end, log_key, read_id, read_log,
@@ -198,7 +199,7 @@ pub fn page(
             sequence,
         };
         let follows = page.next.sequence(&dot.replica);
-        let whole = match sound(&row) {
+        let whole = match sound_entry(&row) {
             Some(entry) if entry.prev.map_or(0, |(before, _)| before) <= follows => {
                 select(store, &row, &entry, filter)?
             }
@@ -258,18 +259,14 @@ fn readers(store: &dyn Snapshot, from: &Clock) -> Result<Vec<Reader>, StoreError
     failed.map_or(Ok(readers), Err)
 }
 
-/// The entry of a row, if its bytes are what they were.
-fn sound(row: &LogRow) -> Option<Entry> {
-    let entry = Entry::from_stored(&row.entry).ok()?;
-    (Digest::of(&row.entry) == row.hash && entry.stamps.len() == row.ids.len()).then_some(entry)
-}
-
 /// One entry with all its records, to be taken again elsewhere; None if it is not held whole.
 pub fn whole(store: &dyn Snapshot, dot: Dot) -> Result<Option<Emitted>, StoreError> {
     let Some(row) = read_log(store, dot)? else {
         return Ok(None);
     };
-    let Some(entry) = sound(&row) else { return Ok(None) };
+    let Some(entry) = sound_entry(&row) else {
+        return Ok(None);
+    };
     let records = select(store, &row, &entry, &Filter::default())?;
     Ok(records.map(|records| Emitted { dot, row, records }))
 }

@@ -7,8 +7,9 @@ use super::group::Group;
 use super::mend::Gap;
 use super::{Event, Output};
 use crate::entry::{Bundle, Stamp};
+use crate::hash::Digest;
 use crate::id::{Dot, ReplicaId};
-use crate::machine::Link;
+use crate::machine::{Link, sound_entry};
 use crate::store::{Family, Snapshot, StoreError, evidence_key, read_log};
 use crate::zoo::{self, Bug};
 
@@ -112,8 +113,7 @@ impl Group<'_> {
         let (mut lost, mut rest) = (Vec::new(), Vec::new());
         for bundle in bundles {
             let dot = bundle.entry.dot;
-            let covered = self.state.clock.covers(dot);
-            if covered && read_log(&self.overlay, dot)?.is_none() {
+            if self.state.clock.covers(dot) && self.held(dot)?.is_none() {
                 lost.push(bundle);
             } else {
                 rest.push(bundle);
@@ -122,6 +122,12 @@ impl Group<'_> {
         lost.sort_by_key(|bundle| std::cmp::Reverse((bundle.entry.dot.replica, bundle.entry.dot.sequence)));
         lost.append(&mut rest);
         Ok(lost)
+    }
+
+    /// The hash of the entry at a dot, if it is held as it was.
+    fn held(&self, dot: Dot) -> Result<Option<Digest>, StoreError> {
+        let row = read_log(&self.overlay, dot)?;
+        Ok(row.filter(|row| sound_entry(row).is_some()).map(|row| row.hash))
     }
 
     fn place(&self, bundle: &Bundle) -> Result<Place, StoreError> {
@@ -146,19 +152,15 @@ impl Group<'_> {
         }
         let tip = self.state.tips.get(&dot.replica);
         if tip.is_some_and(|tip| tip.sequence >= dot.sequence) {
-            let held = read_log(&self.overlay, dot)?;
-            if held.is_none() {
-                match self.gap_at(dot, &bundle.hash)? {
-                    Gap::Names => return Ok(Place::Lost),
-                    Gap::Within => return Ok(Place::Early),
-                    Gap::Denies => {}
-                }
+            let held = self.held(dot)?;
+            if held == Some(bundle.hash) {
+                return Ok(Place::Held);
             }
-            // Another entry under this dot, or one where our chain has a gap: two branches.
-            return Ok(if held.is_some_and(|row| row.hash == bundle.hash) {
-                Place::Held
-            } else {
-                Place::Parted
+            return Ok(match self.gap_at(dot, &bundle.hash)? {
+                Gap::Names => Place::Lost,
+                Gap::Within if held.is_none() => Place::Early,
+                // Another entry under this dot, or one where our chain has none: two branches.
+                Gap::Within | Gap::Denies => Place::Parted,
             });
         }
         Ok(

@@ -154,20 +154,8 @@ impl<'g> Group<'g> {
     /// Puts an entry whose records are in at the end of its replica's log.
     pub fn append(&mut self, bundle: Bundle, link: Option<Link>) {
         let dot = bundle.entry.dot;
-        let row = LogRow {
-            arrival: self.state.meta.arrivals,
-            accepted: self.now.wall,
-            hash: bundle.hash,
-            ids: bundle
-                .records
-                .iter()
-                .map(|sealed| sealed.record.id.clone())
-                .collect(),
-            entry: bundle.bytes.clone(),
-            signature: bundle.signature.clone().map(serde_bytes::ByteBuf::from),
-        };
+        self.put_log(&bundle, self.state.meta.arrivals);
         self.state.meta.arrivals += 1;
-        self.overlay.put(Family::Log, log_key(dot), encode_row(&row));
         let (hub_id, life) = match (&bundle.entry.genesis, self.state.tips.get(&dot.replica)) {
             (Some(genesis), _) => (genesis.hub_id, genesis.life),
             (None, Some(tip)) => (tip.hub_id, tip.life),
@@ -183,6 +171,21 @@ impl<'g> Group<'g> {
             }),
         );
         self.bundles.push((Arc::new(bundle), link));
+    }
+
+    /// Writes the row of an entry.
+    pub fn put_log(&mut self, bundle: &Bundle, arrival: u64) {
+        let ids = bundle.records.iter().map(|sealed| sealed.record.id.clone());
+        let row = LogRow {
+            arrival,
+            accepted: self.now.wall,
+            hash: bundle.hash,
+            ids: ids.collect(),
+            entry: bundle.bytes.clone(),
+            signature: bundle.signature.clone().map(serde_bytes::ByteBuf::from),
+        };
+        self.overlay
+            .put(Family::Log, log_key(bundle.entry.dot), encode_row(&row));
     }
 
     pub fn put_tip(&mut self, replica: ReplicaId, row: Option<ReplicaRow>) {

@@ -14,9 +14,9 @@ use crate::entry::{Bundle, Sealed, Stamp};
 use crate::hash::Digest;
 use crate::id::{Dot, Id};
 use crate::leaf::Sum;
-use crate::machine::{Entries, restamped, stored_entry};
+use crate::machine::{Entries, restamped, sound_entry};
 use crate::store::{
-    Family, LogRow, RecordRow, StoreError, TREE_KEY, encode_row, journal_key, log_key, read_log, read_record,
+    Family, RecordRow, Snapshot, StoreError, TREE_KEY, encode_row, journal_key, read_record,
     record_evidence_key, record_key,
 };
 
@@ -32,14 +32,14 @@ pub(super) enum Gap {
 }
 
 impl Group<'_> {
-    /// Whether our own chain has lost an entry at this dot: it says so itself, in the `prev` of what lies above it.
+    /// What our own chain has to say of an entry that our log does not have: in the `prev` of what lies above it.
     pub(super) fn gap_at(&self, dot: Dot, hash: &Digest) -> Result<Gap, StoreError> {
-        if read_log(&self.overlay, dot)?.is_some() {
-            return Ok(Gap::Denies);
-        }
         let above = self.branch(dot.replica, dot.sequence, 1)?;
         let named = match above.first() {
-            Some((_, row)) => stored_entry(row)?.prev,
+            Some((_, row)) => match sound_entry(row) {
+                Some(entry) => entry.prev,
+                None => return Ok(Gap::Within),
+            },
             None => {
                 let tip = self.state.tips.get(&dot.replica);
                 tip.map(|tip| (tip.sequence, tip.hash))
@@ -54,20 +54,8 @@ impl Group<'_> {
 
     /// Puts an entry back that our own chain names and our log has lost.
     pub(super) fn fill_gap(&mut self, bundle: &Bundle) -> Result<usize, StoreError> {
-        let row = LogRow {
-            arrival: self.arrival_before(bundle.entry.dot)?,
-            accepted: self.now.wall,
-            hash: bundle.hash,
-            ids: bundle
-                .records
-                .iter()
-                .map(|sealed| sealed.record.id.clone())
-                .collect(),
-            entry: bundle.bytes.clone(),
-            signature: bundle.signature.clone().map(serde_bytes::ByteBuf::from),
-        };
-        self.overlay
-            .put(Family::Log, log_key(bundle.entry.dot), encode_row(&row));
+        let arrival = self.arrival_before(bundle.entry.dot)?;
+        self.put_log(bundle, arrival);
         Ok(1 + self.mend(bundle)?)
     }
 
@@ -216,7 +204,6 @@ impl Group<'_> {
 
     /// Takes the home's key for short ids: of two the smaller, so that all hubs end with one.
     pub fn take_key(&mut self, key: [u8; 16]) -> Result<(), StoreError> {
-        use crate::store::Snapshot;
         let held = self.overlay.get(Family::Merkle, TREE_KEY)?;
         if held.is_none_or(|held| held.as_slice() > key.as_slice()) {
             self.overlay.put(Family::Merkle, TREE_KEY.to_vec(), key.to_vec());

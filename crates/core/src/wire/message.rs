@@ -114,6 +114,12 @@ impl WireBundle {
         }
     }
 
+    /// Its size on the wire, roughly.
+    pub fn size(&self) -> usize {
+        let records = self.records.iter().map(|record| record.len() + 8);
+        self.entry.len() + records.sum::<usize>()
+    }
+
     /// Verifies that bytes, digests and entry fit, and opens it.
     pub fn open(self) -> Result<Bundle, BundleError> {
         let entry = Entry::from_canonical(&self.entry).map_err(|error| BundleError(error.to_string()))?;
