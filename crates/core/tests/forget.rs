@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use inbetweenies_core::clock::Clock;
 use inbetweenies_core::conflict::read;
-use inbetweenies_core::id::Id;
+use inbetweenies_core::entry::Sealed;
+use inbetweenies_core::id::{Dot, Id};
 use inbetweenies_core::machine::{Act, load_graph};
+use inbetweenies_core::reconcile::whole;
 use inbetweenies_core::record::Record;
-use inbetweenies_core::store::{Family, RecordRow, Snapshot, Store, decode_row};
+use inbetweenies_core::store::{Commit, Family, RecordRow, Snapshot, Store, decode_row, record_key};
 use inbetweenies_core::value::Value;
 use support::{World, device};
 
@@ -247,4 +249,37 @@ fn a_clock_that_jumped_ahead_lets_nothing_go_early() {
     }
     world.run(KEEP * 5);
     assert_eq!(forgotten(&world, 0, "lamp"), 0);
+}
+
+/// A hub that lost a record below a horizon gets it back whole from one that has not swept yet: what the horizon let go is
+/// let go again, or this hub kept content for ever that all others have dropped.
+#[test]
+fn a_record_taken_again_below_a_horizon_is_forgotten_again() {
+    let mut world = World::keeping(2, Some(KEEP));
+    let lamp = edits(&mut world, 0, "lamp", 3);
+    world.run(SOON);
+    let replica = world.hub(0).identity.replica.unwrap();
+    let store = world.hub(1).store.snapshot();
+    let found = (1..20).find_map(|sequence| {
+        let entry = whole(&store, Dot { replica, sequence }).unwrap()?;
+        let bundle = entry.to_wire().open().unwrap();
+        let names = |sealed: &std::sync::Arc<Sealed>| sealed.record == lamp[0];
+        bundle.records.iter().any(names).then_some(bundle)
+    });
+    let first = found.unwrap();
+    world.run(KEEP * 3);
+    assert_eq!(forgotten(&world, 1, "lamp"), 2);
+    world.kill(1);
+    let key = record_key(&lamp[0].id, &first.records[0].digest);
+    let lost = Commit {
+        writes: vec![(Family::Records, key, None)],
+        ..Commit::default()
+    };
+    world.stores[1].commit(&lost).unwrap();
+    world.start(1);
+    world.apply(1, first, true);
+    assert_eq!(rows(&world, 1, "lamp").len(), 3);
+    world.run(SOON * 3);
+    assert_eq!(forgotten(&world, 1, "lamp"), 2);
+    support::check::all_alike(&world);
 }

@@ -227,7 +227,7 @@ fn a_policy_that_does_not_read_gives_marked_last_writes_until_it_is_mended() {
         extra: Map::new(),
     };
     let bundle = foreign(&world, record);
-    world.apply(1, bundle);
+    world.apply(1, bundle, false);
     world.run(SOON * 4);
     for at in 0..3 {
         let lamp = world.shown(at, "lamp").unwrap();

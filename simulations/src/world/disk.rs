@@ -7,10 +7,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use inbetweenies_core::entry::Entry;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{
-    Commit, Family, HighWater, Marks, MemorySnapshot, MemoryStore, Note, RecordRow, Snapshot, Store,
+    Commit, Family, HighWater, LogRow, Marks, MemorySnapshot, MemoryStore, Note, RecordRow, Snapshot, Store,
     StoreError, TREE_AT, TREE_KEY, Visit, Write, decode_row, encode_row,
 };
 use inbetweenies_core::time::Micros;
@@ -283,7 +284,13 @@ impl Disk {
                     }
                     ("a record has come from nowhere", Some(encode_row(&row)))
                 }
-                (5, _) => ("an entry of the log is gone", None),
+                (5, _) => match chance.below(2) {
+                    0 => ("an entry of the log is gone", None),
+                    _ => match other_bytes(&value, chance) {
+                        Some(row) => ("an entry of the log says something else", Some(row)),
+                        None => continue, // that would be noticed by whoever reads it
+                    },
+                },
                 (6, _) => ("a part of the tree is gone", None),
                 (7, _) if key == TREE_AT => continue,
                 (7, _) if value.len() > 8 && key.starts_with(b"p") => {
@@ -313,6 +320,15 @@ impl Disk {
             self.lies(true);
         }
     }
+}
+
+/// A row of the log whose entry has a bit changed, and still reads.
+fn other_bytes(row: &[u8], chance: &mut Rng) -> Option<Vec<u8>> {
+    let mut row: LogRow = decode_row(Family::Log, row).ok()?;
+    let byte = chance.below(row.entry.len().max(1));
+    *row.entry.get_mut(byte)? ^= 1;
+    Entry::from_stored(&row.entry).ok()?;
+    Some(encode_row(&row))
 }
 
 /// One instant of a disk; reading a damaged row is an error, as a checksum makes it in the real store.

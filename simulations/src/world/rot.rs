@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use inbetweenies_core::hash::Digest;
-use inbetweenies_core::store::{Family, RecordRow, Snapshot, TREE_KEY, decode_row, read_meta};
+use inbetweenies_core::machine::sound_entry;
+use inbetweenies_core::store::{Family, LogRow, RecordRow, Snapshot, TREE_KEY, decode_row, read_meta};
 
 use super::World;
 use crate::chance::Stream;
@@ -73,9 +74,13 @@ impl World {
         let disk = self.hubs[hub].disk.image().snapshot();
         let mut rows = BTreeMap::new();
         let read = disk.scan(family, &[], None, &mut |key, value| {
-            let row = decode_row::<RecordRow>(family, value)
-                .ok()
-                .filter(|_| family == Family::Records);
+            if family == Family::Log {
+                let row = decode_row::<LogRow>(family, value).ok();
+                let sound = row.is_some_and(|row| sound_entry(&row).is_some());
+                rows.insert(key.to_vec(), sound.to_string());
+                return true;
+            }
+            let row = decode_row::<RecordRow>(family, value).ok();
             let print = row.map_or_else(String::new, |mut row| {
                 row.dots.sort();
                 let sound = row.forgotten || key.ends_with(&Digest::of(&row.record).0);

@@ -13,8 +13,8 @@ use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
 use crate::machine::{Horizon, load_graph, load_graph_under};
 use crate::store::{
-    Family, HORIZON_KEY, HorizonRow, LogRow, Snapshot, StoreError, decode_row, encode_row, log_end, log_key,
-    read_horizons, read_id, read_log, read_record, record_key, trailing_id,
+    Family, HORIZON_KEY, HorizonRow, LogRow, SWEPT_MAX, Snapshot, StoreError, decode_row, encode_row,
+    log_end, log_key, read_horizons, read_id, read_log, read_record, record_key, trailing_id,
 };
 use crate::time::Micros;
 use crate::value::{Map, Value};
@@ -99,6 +99,26 @@ impl Group<'_> {
         changed
     }
 
+    /// A record at these dots was taken again after damage, or set aside: what horizons that lie above it let go of its thing
+    /// is worked out anew.
+    pub fn forget_again(&mut self, dots: &[Dot]) {
+        let above = |horizon: &Horizon| {
+            let covers = |dot: &Dot| {
+                horizon
+                    .get(&dot.replica)
+                    .is_some_and(|last| dot.sequence <= *last)
+            };
+            dots.iter().any(covers)
+        };
+        let swept = &mut self.state.forgetting.horizons.swept;
+        let again: Vec<Horizon> = swept.extract_if(.., |horizon| above(horizon)).collect();
+        if !again.is_empty() {
+            self.state.forgetting.horizons.pending.extend(again);
+            self.state.forgetting.sweep = Some((Vec::new(), self.now.mono));
+            self.put_horizons();
+        }
+    }
+
     fn put_horizons(&mut self) {
         let row = encode_row(&self.state.forgetting.horizons);
         self.overlay.put(Family::Meta, HORIZON_KEY.to_vec(), row);
@@ -149,7 +169,14 @@ impl Group<'_> {
                 self.state.forgetting.sweep = Some((next, self.now.mono + SWEEP_PAUSE));
             }
             None => {
-                self.state.forgetting.horizons.pending.clear();
+                let horizons = &mut self.state.forgetting.horizons;
+                for horizon in std::mem::take(&mut horizons.pending) {
+                    if !horizons.swept.contains(&horizon) {
+                        horizons.swept.push(horizon);
+                    }
+                }
+                let many = horizons.swept.len().saturating_sub(SWEPT_MAX);
+                horizons.swept.drain(..many);
                 self.put_horizons();
             }
         }

@@ -90,6 +90,7 @@ impl Group<'_> {
         let Some(row) = read_record(&self.overlay, id, &sealed.digest)? else {
             self.settle_heads(id)?;
             self.insert(sealed, dot, stamp)?;
+            self.forget_again(&[dot]);
             // What the id's row still says of the record is not to be trusted.
             self.lags(id, Lag::Heads);
             return Ok(true);
@@ -148,6 +149,7 @@ impl Group<'_> {
             return Ok(false);
         }
         self.touch(id);
+        self.forget_again(&next.dots);
         self.note_leaf(Some(row.leaf(id, digest)), Some(next.leaf(id, digest)));
         self.overlay
             .put(Family::Records, record_key(id, digest), encode_row(&next));
@@ -172,6 +174,7 @@ impl Group<'_> {
             .put(Family::Evidence, record_evidence_key(id, digest), encode_row(row));
         self.overlay.delete(Family::Records, record_key(id, digest));
         self.touch(id);
+        self.forget_again(&row.dots);
         self.note_leaf(Some(row.leaf(id, digest)), None);
         self.state.meta.records = self.state.meta.records.saturating_sub(1);
         self.lags(id, Lag::Heads);

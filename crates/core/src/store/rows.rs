@@ -222,7 +222,14 @@ pub struct HorizonRow {
     pub pending: Vec<BTreeMap<ReplicaId, u64>>,
     /// Those that have come before all that lies below them: what they let go cannot be told yet.
     pub early: Vec<BTreeMap<ReplicaId, u64>>,
+    /// Those whose forgotten content has been dropped, in the order of that: what is taken again after damage is held
+    /// against them anew. At most [`SWEPT_MAX`]; the oldest go first.
+    #[serde(default)]
+    pub swept: Vec<BTreeMap<ReplicaId, u64>>,
 }
+
+/// Swept horizons that are remembered: with one a day, ten years of them.
+pub const SWEPT_MAX: usize = 4_096;
 
 /// How far content counts as forgotten.
 pub fn read_horizons(snapshot: &dyn Snapshot) -> Result<HorizonRow, StoreError> {

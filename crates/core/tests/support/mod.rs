@@ -511,14 +511,14 @@ impl World {
     }
 
     /// What a peer sends, whatever it is.
-    pub fn apply(&mut self, at: usize, bundle: Bundle) {
+    pub fn apply(&mut self, at: usize, bundle: Bundle, mend: bool) {
         let link = Link(u64::MAX);
         self.post(
             at,
             Mail::Storage(storage::Input::Apply {
                 link,
                 bundles: vec![bundle],
-                mend: false,
+                mend,
             }),
         );
         self.settle();
