@@ -11,10 +11,10 @@
 //! | names and numbers | [`id`] · [`hash`] · [`rng`] · [`time`] · [`limits`] · [`zoo`] |
 //! | values | [`value`]: free-form content and the canonical form |
 //! | the data | [`record`]: one version · [`clock`]: vector clocks with checks · [`leaf`]: what is compared |
-//! | sets and rules | [`entry`]: the log entry, the change set · [`domain`]: the manifest |
+//! | sets and rules | [`entry`]: the log entry, the change set · [`domain`]: the rules · [`blob`]: binaries and their chunks |
 //! | meaning and carriage | [`view`]: heads and merges · [`wire`]: messages · [`store`]: the port |
 //! | the promise of a room | [`machine`]: a synchronous step |
-//! | one machine each | [`storage`] · [`reconcile`] · [`conflict`] · [`merkle`] · [`peers`] |
+//! | one machine each | [`storage`] · [`reconcile`] · [`conflict`] · [`merkle`] · [`transfer`] · [`peers`] |
 //! | the hub as a whole | [`node`]: mail, effects, routing: the only place that knows all rooms |
 
 pub mod hash;
@@ -30,6 +30,7 @@ pub mod clock;
 pub mod leaf;
 pub mod record;
 
+pub mod blob;
 pub mod domain;
 pub mod entry;
 
@@ -43,5 +44,6 @@ pub mod merkle;
 pub mod peers;
 pub mod reconcile;
 pub mod storage;
+pub mod transfer;
 
 pub mod node;

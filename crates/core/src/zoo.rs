@@ -102,6 +102,12 @@ pub enum Bug {
     ReplayLost,
     /// Forgetting content changes the leaf of a record.
     LeafOfBytes,
+    /// A chunk of a blob is believed without being verified.
+    ChunkUnverified,
+    /// Of a blob on its way, what lies there after a start is believed without being verified.
+    ResumeUnverified,
+    /// A blob counts as held before it is synced.
+    HeldBeforeSync,
 }
 
 impl Bug {
@@ -155,6 +161,9 @@ impl Bug {
         Bug::StalePath,
         Bug::ReplayLost,
         Bug::LeafOfBytes,
+        Bug::ChunkUnverified,
+        Bug::ResumeUnverified,
+        Bug::HeldBeforeSync,
     ];
 
     /// Its name in reports and on the command line.
@@ -208,6 +217,9 @@ impl Bug {
             Bug::StalePath => "stale-path",
             Bug::ReplayLost => "replay-lost",
             Bug::LeafOfBytes => "leaf-of-bytes",
+            Bug::ChunkUnverified => "chunk-unverified",
+            Bug::ResumeUnverified => "resume-unverified",
+            Bug::HeldBeforeSync => "held-before-sync",
         }
     }
 
@@ -282,6 +294,11 @@ impl Bug {
                 "a Merkle tree that is read after a start lacks what changed since it was kept"
             }
             Bug::LeafOfBytes => "forgetting content changes the leaf of a record",
+            Bug::ChunkUnverified => "a chunk of a blob is believed without being verified",
+            Bug::ResumeUnverified => {
+                "of a blob on its way, what lies there after a start is believed without being verified"
+            }
+            Bug::HeldBeforeSync => "a blob counts as held before it is synced",
         }
     }
 

@@ -13,10 +13,10 @@ const LAYERS: [&[&str]; 8] = [
     &["id", "hash", "rng", "time", "limits", "zoo"],
     &["value"],
     &["record", "clock", "leaf"],
-    &["entry", "domain"],
+    &["entry", "domain", "blob"],
     &["view", "wire", "store"],
     &["machine"],
-    &["storage", "reconcile", "conflict", "merkle", "peers"],
+    &["storage", "reconcile", "conflict", "merkle", "transfer", "peers"],
     &["node"],
 ];
 

@@ -9,7 +9,9 @@ pub use load::{
     Entries, Horizon, below, load_graph, load_graph_under, load_members, load_policy, load_view,
     load_view_at, node, restamped, sound_entry, stored_entry,
 };
-pub use post::{Act, Check, ClockDoubt, Comparison, Identity, Landed, Member, RootTold, SetResult, Totals};
+pub use post::{
+    Act, BlobsTold, Check, ClockDoubt, Comparison, Identity, Landed, Member, RootTold, SetResult, Totals,
+};
 
 use std::time::Duration;
 

@@ -57,6 +57,29 @@ pub struct RootTold {
     pub bytes: usize,
 }
 
+/// What a hub holds of blobs, in numbers since the process began where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BlobsTold {
+    /// Held whole, now.
+    pub held: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Wanted and not whole, now.
+    pub wanted: u64,
+    /// Chunks that came from peers.
+    pub taken_chunks: u64,
+    /// Their bytes.
+    pub taken_bytes: u64,
+    /// Chunks that a start found of what was on its way.
+    pub found_chunks: u64,
+    /// Chunks asked of two hubs because one stood still.
+    pub hedged_chunks: u64,
+    /// Chunks that did not verify, here or from peers.
+    pub bad_chunks: u64,
+    /// Blobs let go for want of space.
+    pub evicted: u64,
+}
+
 /// What a comparison of two stores came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {

@@ -89,6 +89,7 @@ pub fn size(message: &Message) -> usize {
         Message::Swim { data } => data.len(),
         Message::Chain { links, .. } => links.len() * 80,
         Message::Tree(tree) => tree.size(),
+        Message::Blob(blob) => blob.size(),
         _ => 256,
     }
 }

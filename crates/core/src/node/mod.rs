@@ -9,13 +9,16 @@ pub use flow::{Admission, Outbox, brings_entries, room_for_body, room_for_page, 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::blob::BlobId;
 use crate::clock::Clock;
 use crate::id::HubId;
-use crate::machine::{Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Ticket, Totals};
+use crate::machine::{
+    BlobsTold, Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Ticket, Totals,
+};
 use crate::store::Commit;
 use crate::view::Policy;
 use crate::wire::{Message, Problem, SyncResponse};
-use crate::{conflict, merkle, peers, reconcile, storage};
+use crate::{conflict, merkle, peers, reconcile, storage, transfer};
 
 /// An input on its way to a room.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,8 @@ pub enum Mail {
     Conflict(conflict::Input),
     /// To anti-entropy.
     Merkle(merkle::Input),
+    /// To blobs on their way.
+    Transfer(transfer::Input),
     /// To peers.
     Peers(peers::Input),
 }
@@ -39,6 +44,15 @@ pub enum Effect {
     Post(Mail),
     /// Make durable, then post `Committed` to storage.
     Commit(Commit),
+    /// Do on files, where it may take time, then post what was done to transfer.
+    Work(transfer::Work),
+    /// What a client brought is durable.
+    Stored {
+        /// Of whoever waits.
+        ticket: Ticket,
+        /// The blob.
+        id: BlobId,
+    },
     /// Put on a link, after what was put there before.
     Send {
         /// Where.
@@ -100,6 +114,8 @@ pub enum Notice {
     Horizon(Horizon),
     /// What this hub holds, as anti-entropy tells it.
     Root(RootTold),
+    /// What this hub holds of blobs.
+    Blobs(BlobsTold),
     /// What a comparison with another hub came to.
     Compared(Comparison),
     /// What holding all records against the tree came to.
@@ -144,6 +160,7 @@ pub fn deliver(link: Link, message: Message) -> Mail {
         | Message::Trace { .. }
         | Message::Chain { .. } => Mail::Reconcile(reconcile::Input::Message { link, message }),
         Message::Tree(message) => Mail::Merkle(merkle::Input::Message { link, message }),
+        Message::Blob(message) => Mail::Transfer(transfer::Input::Message { link, message }),
     }
 }
 
@@ -210,7 +227,14 @@ impl Route for storage::Output {
                 post(Mail::Peers(peers::Input::Identity(identity.clone())));
                 effects.push(Effect::Notice(Notice::Identity(identity)));
             }
-            Output::Members(members) => post(Mail::Peers(peers::Input::Members(members))),
+            Output::Members(members) => {
+                post(Mail::Transfer(transfer::Input::Members(members.clone())));
+                post(Mail::Peers(peers::Input::Members(members)));
+            }
+            Output::BlobsKept { number, dropped } => {
+                post(Mail::Transfer(transfer::Input::Kept { number, dropped }));
+            }
+            Output::Refs { ids } => post(Mail::Transfer(transfer::Input::Refs { ids })),
             Output::Policy(policy) => {
                 post(Mail::Conflict(conflict::Input::Policy(policy.clone())));
                 effects.push(Effect::Notice(Notice::Policy(policy)));
@@ -286,6 +310,25 @@ impl Route for merkle::Output {
     }
 }
 
+impl Route for transfer::Output {
+    fn route(self, effects: &mut Vec<Effect>) {
+        use transfer::Output;
+        match self {
+            Output::Send { link, message } => effects.push(Effect::Send {
+                link,
+                message: Message::Blob(message),
+            }),
+            Output::Work(work) => effects.push(Effect::Work(work)),
+            Output::Keep { number, rows, drop } => {
+                let input = storage::Input::KeepBlobs { number, rows, drop };
+                effects.push(Effect::Post(Mail::Storage(input)));
+            }
+            Output::Stored { ticket, id } => effects.push(Effect::Stored { ticket, id }),
+            Output::Told(told) => effects.push(Effect::Notice(Notice::Blobs(told))),
+        }
+    }
+}
+
 impl Route for conflict::Output {
     fn route(self, effects: &mut Vec<Effect>) {
         let conflict::Output::Judged {
@@ -323,11 +366,13 @@ impl Route for peers::Output {
             } => {
                 post(Mail::Reconcile(reconcile::Input::LinkUp { link, hub_id, clock }));
                 post(Mail::Merkle(merkle::Input::LinkUp { link, hub_id }));
+                post(Mail::Transfer(transfer::Input::LinkUp { link, hub_id }));
                 effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
             }
             Output::LinkDown { link } => {
                 post(Mail::Reconcile(reconcile::Input::LinkDown { link }));
                 post(Mail::Merkle(merkle::Input::LinkDown { link }));
+                post(Mail::Transfer(transfer::Input::LinkDown { link }));
             }
             Output::Join { home_id } => post(Mail::Storage(storage::Input::Join { home_id })),
             Output::Twin { of } => post(Mail::Storage(storage::Input::Twin { of })),

@@ -308,6 +308,7 @@ impl Reconcile {
             }
             Message::Hello(_)
             | Message::Tree(_)
+            | Message::Blob(_)
             | Message::Swim { .. }
             | Message::Ping { .. }
             | Message::Pong { .. }

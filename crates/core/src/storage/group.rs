@@ -1,6 +1,6 @@
 //! One group of inputs on its way to one commit: writes collect in an overlay, what follows waits for durability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::Lag;
@@ -8,6 +8,7 @@ use super::names::Bearers;
 use super::order::causes_first;
 use super::state::{Settings, State};
 use super::{Event, Output};
+use crate::blob::BlobId;
 use crate::entry::{Bundle, ChangeSet, Entry, Genesis, Sealed, Stamp};
 use crate::id::{Dot, Id, ReplicaId};
 use crate::leaf::{Leaf, Sum};
@@ -40,6 +41,8 @@ pub(super) struct Group<'g> {
     pub lagging: BTreeMap<Id, Lag>,
     /// Of ids whose bare names were resolved.
     pub bearers: BTreeMap<Id, Bearers>,
+    /// Blobs that records have begun or ceased to refer to.
+    pub referred: BTreeSet<BlobId>,
     /// What this group does to the leaves of records.
     leaves: Vec<LeafChange>,
     high_water: Option<HighWater>,
@@ -63,6 +66,7 @@ impl<'g> Group<'g> {
             new_horizons: Vec::new(),
             lagging: BTreeMap::new(),
             bearers: BTreeMap::new(),
+            referred: BTreeSet::new(),
             leaves: Vec::new(),
             high_water: None,
             note: None,
@@ -308,6 +312,10 @@ impl<'g> Group<'g> {
                 clock,
                 totals: self.state.totals(),
             });
+        }
+        if !self.referred.is_empty() {
+            let ids = self.referred.into_iter().collect();
+            news.push(Output::Refs { ids });
         }
         news.append(&mut self.follow);
         let writes = self.overlay.into_writes();

@@ -195,6 +195,7 @@ impl Group<'_> {
                 other.order_time = other.order_time.next();
                 self.note_leaf(Some(row.leaf(id, digest)), Some(other.leaf(id, digest)));
             }
+            self.refer_no_more(&node.sealed.record, digest);
             row.record = node.sealed.record.skeleton().canonical();
             row.forgotten = true;
             self.overlay

@@ -98,6 +98,9 @@ impl Group<'_> {
             forgotten: sealed.forgotten,
         };
         self.note_leaf(None, Some(row.leaf(id, &sealed.digest)));
+        if !sealed.forgotten {
+            self.refer(record, &sealed.digest);
+        }
         self.overlay
             .put(Family::Records, record_key(id, &sealed.digest), encode_row(&row));
         self.state.meta.records += 1;

@@ -206,7 +206,10 @@ impl Group<'_> {
             if self.state.meta.format < 2 {
                 self.all_lag()?;
             }
-            self.stand_by_position()?;
+            if self.state.meta.format < 3 {
+                self.stand_by_position()?;
+            }
+            self.refer_all()?;
             self.state.meta.format = FORMAT;
         }
         match self.state.recovery.clone() {

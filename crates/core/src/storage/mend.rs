@@ -15,6 +15,7 @@ use crate::hash::Digest;
 use crate::id::{Dot, Id};
 use crate::leaf::Sum;
 use crate::machine::{Entries, restamped, sound_entry};
+use crate::record::Record;
 use crate::store::{
     Family, RecordRow, Snapshot, StoreError, TREE_KEY, encode_row, journal_key, read_record,
     record_evidence_key, record_key,
@@ -173,6 +174,9 @@ impl Group<'_> {
         self.overlay
             .put(Family::Evidence, record_evidence_key(id, digest), encode_row(row));
         self.overlay.delete(Family::Records, record_key(id, digest));
+        if let Ok(record) = Record::from_stored(&row.record) {
+            self.refer_no_more(&record, digest);
+        }
         self.touch(id);
         self.forget_again(&row.dots);
         self.note_leaf(Some(row.leaf(id, digest)), None);

@@ -5,6 +5,7 @@
 
 mod accept;
 mod apply;
+mod blobs;
 mod fork;
 mod govern;
 mod group;
@@ -30,6 +31,7 @@ pub use life::Recovery;
 pub use state::Settings;
 use state::State;
 
+use crate::blob::BlobId;
 use crate::clock::Clock;
 use crate::entry::{Bundle, ChangeSet};
 use crate::hash::Digest;
@@ -88,6 +90,15 @@ pub enum Input {
     TreeKey {
         /// Secret.
         key: [u8; 16],
+    },
+    /// Rows about blobs, to be kept.
+    KeepBlobs {
+        /// Comes back when they are durable.
+        number: u64,
+        /// Of their family; no references.
+        rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+        /// Nothing is to be held of these any more, unless a record refers to them by now.
+        drop: Vec<BlobId>,
     },
     /// A linked hub says how far it holds each log, durably, and what its clock shows.
     Heard {
@@ -148,6 +159,7 @@ impl Input {
             | Input::Twin { .. }
             | Input::Recount { .. }
             | Input::KeepTree { .. }
+            | Input::KeepBlobs { .. }
             | Input::TreeKey { .. }
             | Input::Committed { .. }
             | Input::Stop => 0,
@@ -164,6 +176,10 @@ impl Input {
                 .sum(),
             Input::Apply { bundles, .. } => bundles.iter().map(Bundle::size).sum(),
             Input::KeepTree { rows, .. } => rows.iter().map(|(key, row)| key.len() + row.len()).sum(),
+            Input::KeepBlobs { rows, .. } => rows
+                .iter()
+                .map(|(key, row)| key.len() + row.as_ref().map_or(0, Vec::len))
+                .sum(),
             Input::Recheck { records } => records.len() * 1_024,
             Input::Recount { .. }
             | Input::TreeKey { .. }
@@ -219,6 +235,18 @@ pub enum Output {
         clock: Clock,
         /// For the status page.
         totals: Totals,
+    },
+    /// Follows from durability: rows about blobs.
+    BlobsKept {
+        /// As they came.
+        number: u64,
+        /// Of those to be dropped, the ones that were.
+        dropped: Vec<BlobId>,
+    },
+    /// Follows from durability: blobs that records have begun or ceased to refer to.
+    Refs {
+        /// Each once.
+        ids: Vec<BlobId>,
     },
     /// Who this hub is has changed, durably.
     Identity(Identity),
@@ -368,6 +396,7 @@ impl Storage {
                 Input::Recount { records, leaves } => group.recount(records, &leaves),
                 Input::KeepTree { rows, above, upto } => group.keep_tree(rows, above, upto),
                 Input::TreeKey { key } => group.take_key(key)?,
+                Input::KeepBlobs { number, rows, drop } => group.keep_blobs(number, rows, drop)?,
                 Input::Heard { .. } => {}
                 Input::Upkeep => group.upkeep()?,
                 Input::Govern { ticket, act } => group.govern(ticket, act)?,

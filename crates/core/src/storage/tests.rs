@@ -48,6 +48,8 @@ fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::Event(_) => "event",
         Output::ClockDoubt(_) => "clock doubt",
         Output::Horizon(_) => "horizon",
+        Output::BlobsKept { .. } => "blobs kept",
+        Output::Refs { .. } => "refs",
         Output::Stopped => "stopped",
     };
     outputs.iter().map(name).collect()

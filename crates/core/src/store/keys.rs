@@ -1,7 +1,8 @@
 //! Keys. Strings are written with their length in front, so that no key is a prefix of another's by accident.
 
+use crate::blob::BlobId;
 use crate::hash::Digest;
-use crate::id::{Dot, Id, ReplicaId};
+use crate::id::{Dot, HubId, Id, ReplicaId};
 use crate::leaf::{POSITION_BYTES, Position};
 use crate::time::Micros;
 
@@ -198,4 +199,68 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+/// What a row of [`super::Family::Blobs`] tells of a blob: the first byte of its key, before the blob's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfBlob {
+    /// What is held of it.
+    Held = b'h' as isize,
+    /// Its manifest's values.
+    Manifest = b'm' as isize,
+    /// Its bytes, if they are few.
+    Bytes = b'b' as isize,
+    /// A record that refers to it.
+    Ref = b'r' as isize,
+    /// A hub that has let it go because this one keeps it.
+    Promise = b'p' as isize,
+    /// The hubs that keep it because this one has let it go.
+    Keepers = b'k' as isize,
+}
+
+/// Prefix of all rows of one kind.
+pub fn blob_kind(kind: OfBlob) -> Vec<u8> {
+    vec![kind as u8]
+}
+
+/// Key of what a kind of row tells of one blob; of references and promises the prefix.
+pub fn blob_key(kind: OfBlob, id: &BlobId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + 32);
+    key.push(kind as u8);
+    key.extend_from_slice(&id.0.0);
+    key
+}
+
+/// Key of one reference.
+pub fn ref_key(id: &BlobId, thing: &Id, digest: &Digest) -> Vec<u8> {
+    let mut key = blob_key(OfBlob::Ref, id);
+    push_text(&mut key, thing.as_str());
+    key.extend_from_slice(&digest.0);
+    key
+}
+
+/// Key of a promise to one hub.
+pub fn promise_key(id: &BlobId, hub: &HubId) -> Vec<u8> {
+    let mut key = blob_key(OfBlob::Promise, id);
+    key.extend_from_slice(hub.0.as_bytes());
+    key
+}
+
+/// The blob of a key of [`super::Family::Blobs`].
+pub fn blob_of(key: &[u8]) -> Option<BlobId> {
+    let name: [u8; 32] = key.get(1..33)?.try_into().ok()?;
+    Some(BlobId(Digest(name)))
+}
+
+/// The hub of a key of [`promise_key`].
+pub fn promised_to(key: &[u8]) -> Option<HubId> {
+    let hub: [u8; 16] = key.get(33..)?.try_into().ok()?;
+    Some(HubId(uuid::Uuid::from_bytes(hub)))
+}
+
+/// Thing and record of a key of [`ref_key`].
+pub fn referrer(key: &[u8]) -> Option<(Id, Digest)> {
+    let thing = trailing_id(key, 33)?;
+    let digest = key.get(34 + thing.as_str().len()..)?;
+    Some((thing, Digest(digest.try_into().ok()?)))
 }

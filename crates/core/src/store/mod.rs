@@ -48,11 +48,13 @@ pub enum Family {
     Evidence,
     /// The kept Merkle tree, what has changed since it was kept, and the key of its short ids.
     Merkle,
+    /// Blobs: which records refer to them, what of them is held, small ones themselves, and who relies on whom.
+    Blobs,
 }
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Family; 13] = [
+    pub const ALL: [Family; 14] = [
         Family::Meta,
         Family::Replicas,
         Family::Log,
@@ -66,6 +68,7 @@ impl Family {
         Family::Past,
         Family::Evidence,
         Family::Merkle,
+        Family::Blobs,
     ];
 
     /// Its name on disk.
@@ -84,6 +87,7 @@ impl Family {
             Family::Past => "past",
             Family::Evidence => "evidence",
             Family::Merkle => "merkle",
+            Family::Blobs => "blobs",
         }
     }
 }

@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, HORIZON_KEY, META_KEY, Snapshot, StoreError, id_key, log_key, record_key};
+use super::{
+    Family, HORIZON_KEY, META_KEY, OfBlob, Snapshot, StoreError, blob_key, id_key, log_key, record_key,
+    scan_prefix,
+};
+use crate::blob::{BlobId, Have, Manifest};
 use crate::hash::Digest;
 use crate::id::{Dot, HomeId, HubId, Id, ReplicaId, Version};
 use crate::leaf::{Leaf, POSITION_BYTES, Position};
 use crate::time::{MICROS_MAX, Micros};
 
 /// The format of the rows below; a store of a later one is refused rather than misread. One of format 1, which had no
-/// rows of the past, gets them when it is opened; one of format 2, whose records did not stand by position, is rewritten.
-pub const FORMAT: u32 = 3;
+/// rows of the past, gets them when it is opened; one of format 2, whose records did not stand by position, is rewritten; one
+/// of format 3 gets rows of what refers to blobs.
+pub const FORMAT: u32 = 4;
 
 /// Who this hub is and how far it has come: rewritten with every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +235,62 @@ pub struct HorizonRow {
 
 /// Swept horizons that are remembered: with one a day, ten years of them.
 pub const SWEPT_MAX: usize = 4_096;
+
+/// What is held of a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRow {
+    /// Its bytes.
+    pub size: u64,
+    /// Whether all of it is there, verified and synced.
+    pub whole: bool,
+    /// Which chunks are, if not all.
+    pub have: Have,
+    /// When it came or was last read, by this hub's clock.
+    pub touched: Micros,
+}
+
+/// A record that refers to a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefRow {
+    /// Entity or relationship type.
+    pub of_type: String,
+    /// Bytes, as the record says.
+    pub size: Option<u64>,
+    /// As the record says.
+    pub content_type: Option<String>,
+    /// As the record says.
+    pub file_name: Option<String>,
+}
+
+/// What is held of a blob; None if nothing is.
+pub fn read_held(snapshot: &dyn Snapshot, id: &BlobId) -> Result<Option<HeldRow>, StoreError> {
+    read(snapshot, Family::Blobs, &blob_key(OfBlob::Held, id))
+}
+
+/// The manifest of a blob of which the size is known; None if it is not known or does not read.
+pub fn read_manifest(
+    snapshot: &dyn Snapshot,
+    id: &BlobId,
+    size: u64,
+) -> Result<Option<Manifest>, StoreError> {
+    let states = snapshot.get(Family::Blobs, &blob_key(OfBlob::Manifest, id))?;
+    Ok(Manifest::new(*id, size, states.unwrap_or_default()).ok())
+}
+
+/// A record that refers to a blob, if one does: the first by id.
+pub fn read_ref(snapshot: &dyn Snapshot, id: &BlobId) -> Result<Option<RefRow>, StoreError> {
+    let mut found = None;
+    scan_prefix(
+        snapshot,
+        Family::Blobs,
+        &blob_key(OfBlob::Ref, id),
+        &mut |_, row| {
+            found = Some(decode_row(Family::Blobs, row));
+            false
+        },
+    )?;
+    found.transpose()
+}
 
 /// How far content counts as forgotten.
 pub fn read_horizons(snapshot: &dyn Snapshot) -> Result<HorizonRow, StoreError> {

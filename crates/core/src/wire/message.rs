@@ -15,7 +15,7 @@ use crate::limits::{Limits, NAMED_HEADS_MAX};
 use crate::record::Record;
 use crate::time::Micros;
 use crate::value::WHOLE_MAX;
-use crate::wire::TreeMessage;
+use crate::wire::{BlobMessage, TreeMessage};
 
 /// Who one end of a link is. The first message in each direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +224,8 @@ pub enum Message {
     },
     /// Anti-entropy.
     Tree(TreeMessage),
+    /// Binaries.
+    Blob(BlobMessage),
     /// Asks for the hashes of one replica's chain, to find where two branches part.
     Trace {
         /// Whose chain.
@@ -279,6 +281,7 @@ impl Message {
             Message::Push { .. } => "push",
             Message::Mend { .. } => "mend",
             Message::Tree(_) => "tree",
+            Message::Blob(message) => message.name(),
             Message::Trace { .. } => "trace",
             Message::Chain { .. } => "chain",
             Message::Swim { .. } => "swim",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what was decoded is within its limits; nothing is allocated because a sender claims a size.
 
+mod blob;
 mod frame;
 mod message;
 mod problem;
@@ -9,6 +10,7 @@ mod request;
 mod response;
 mod tree;
 
+pub use blob::*;
 pub use frame::{Assembler, FrameError, encode_frames, seal_frame};
 pub use message::*;
 pub use problem::Problem;

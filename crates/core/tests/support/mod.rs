@@ -10,13 +10,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use inbetweenies_core::blob::{BlobId, MemoryFiles};
 use inbetweenies_core::clock::{Clock, Point};
 use inbetweenies_core::conflict::{self, Conflict, read};
 use inbetweenies_core::entry::{Bundle, ChangeSet, Sealed};
 use inbetweenies_core::hash::Check;
 use inbetweenies_core::id::{Id, Version};
 use inbetweenies_core::limits::Limits;
-use inbetweenies_core::machine::{Act, Comparison, Identity, Link, Machine, RootTold, Ticket, load_members};
+use inbetweenies_core::machine::{
+    Act, BlobsTold, Comparison, Identity, Link, Machine, RootTold, Ticket, load_members,
+};
 use inbetweenies_core::merkle::{self, Merkle};
 use inbetweenies_core::node::{Effect, Mail, Notice, Route, deliver};
 use inbetweenies_core::peers::{self, Peers};
@@ -26,10 +29,11 @@ use inbetweenies_core::rng::Rng;
 use inbetweenies_core::storage::{self, Event, Storage};
 use inbetweenies_core::store::{Commit, MemoryStore, Store};
 use inbetweenies_core::time::{Micros, Now};
+use inbetweenies_core::transfer::{self, Transfer, perform};
 use inbetweenies_core::value::{Map, Value};
 use inbetweenies_core::view::Policy;
 use inbetweenies_core::wire::{
-    Assembler, Filters, Problem, RequestedSet, SyncRequest, SyncResponse, SyncType, encode_frames,
+    Assembler, Filters, Message, Problem, RequestedSet, SyncRequest, SyncResponse, SyncType, encode_frames,
 };
 
 pub struct Hub {
@@ -39,11 +43,14 @@ pub struct Hub {
     pub conflict: Conflict,
     pub merkle: Merkle,
     pub peers: Peers,
+    pub transfer: Transfer,
     pub policy: Arc<Policy>,
     pub identity: Identity,
     pub events: Vec<Event>,
     pub root: Option<RootTold>,
     pub compared: Vec<Comparison>,
+    pub blobs: BlobsTold,
+    pub stored: BTreeMap<Ticket, BlobId>,
     boot: u64,
     mail: VecDeque<Mail>,
     pub replies: BTreeMap<Ticket, Result<Box<SyncResponse>, Problem>>,
@@ -56,6 +63,10 @@ pub struct World {
     pub now: Duration,
     pub hubs: Vec<Option<Hub>>,
     pub stores: Vec<MemoryStore>,
+    /// Bytes of large blobs.
+    pub files: Vec<MemoryFiles>,
+    /// How blobs are fetched.
+    pub transfer: transfer::Settings,
     other: BTreeMap<EndOf, EndOf>,
     assemblers: BTreeMap<EndOf, Assembler>,
     links: u64,
@@ -146,6 +157,15 @@ impl World {
             now: Duration::ZERO,
             hubs: (0..count).map(|_| None).collect(),
             stores: vec![MemoryStore::default(); count],
+            files: vec![MemoryFiles::default(); count],
+            transfer: transfer::Settings {
+                fetching: transfer::Fetching::All,
+                pin_types: Vec::new(),
+                budget: None,
+                window_bytes_max: 8 << 20,
+                sync_bytes: 4 << 20,
+                unreferenced_min: Duration::from_secs(7 * 86_400),
+            },
             other: BTreeMap::new(),
             assemblers: BTreeMap::new(),
             links: 0,
@@ -247,6 +267,8 @@ impl World {
             ..self.merkle.clone()
         };
         let merkle = Merkle::open(merkle, &store.snapshot()).unwrap();
+        let members = load_members(&store.snapshot()).unwrap();
+        let transfer = Transfer::open(self.transfer.clone(), &store.snapshot(), &members).unwrap();
         let policy = storage.policy();
         let conflict = Conflict::new(policy.clone());
         let hub = Hub {
@@ -256,11 +278,14 @@ impl World {
             conflict,
             merkle,
             peers,
+            transfer,
             policy,
             identity,
             events: Vec::new(),
             root: None,
             compared: Vec::new(),
+            blobs: BlobsTold::default(),
+            stored: BTreeMap::new(),
             boot: self.boots,
             mail: VecDeque::new(),
             replies: BTreeMap::new(),
@@ -336,6 +361,7 @@ impl World {
                     hub.reconcile.wake_at(),
                     hub.storage.wake_at(),
                     hub.merkle.wake_at(),
+                    hub.transfer.wake_at(),
                 ]
                 .into_iter()
                 .flatten()
@@ -351,6 +377,7 @@ impl World {
                     self.step_reconcile(at, Vec::new());
                     self.step_storage(at, Vec::new());
                     self.step_merkle(at, Vec::new());
+                    self.step_transfer(at, Vec::new());
                 }
             }
         }
@@ -367,6 +394,7 @@ impl World {
                 Some(Mail::Storage(input)) => self.step_storage(at, vec![input]),
                 Some(Mail::Reconcile(input)) => self.step_reconcile(at, vec![input]),
                 Some(Mail::Merkle(input)) => self.step_merkle(at, vec![input]),
+                Some(Mail::Transfer(input)) => self.step_transfer(at, vec![input]),
                 Some(Mail::Peers(input)) => self.step_peers(at, vec![input]),
                 Some(Mail::Conflict(input)) => self.step_conflict(at, vec![input]),
                 None => {}
@@ -391,6 +419,10 @@ impl World {
 
     fn step_merkle(&mut self, at: usize, inputs: Vec<merkle::Input>) {
         self.step(at, inputs, |hub| &mut hub.merkle);
+    }
+
+    fn step_transfer(&mut self, at: usize, inputs: Vec<transfer::Input>) {
+        self.step(at, inputs, |hub| &mut hub.transfer);
     }
 
     fn step_reconcile(&mut self, at: usize, inputs: Vec<reconcile::Input>) {
@@ -451,6 +483,9 @@ impl World {
                     }
                 }
             }
+            Effect::Work(work) => self.work(at, work),
+            Effect::Stored { ticket, id } => drop(hub.stored.insert(ticket, id)),
+            Effect::Notice(Notice::Blobs(told)) => hub.blobs = told,
             Effect::Cut { link, .. } => self.close_links(|end| end == (at, link)),
             Effect::Dial { address } => {
                 let to = (0..self.hubs.len()).find(|to| self::address(*to) == address);
@@ -480,6 +515,17 @@ impl World {
             Effect::Notice(Notice::Identity(identity)) => hub.identity = identity,
             Effect::Notice(Notice::Policy(policy)) => hub.policy = policy,
             Effect::Notice(_) => {}
+        }
+    }
+
+    /// What a hub has to do on its files, done at once.
+    fn work(&mut self, at: usize, work: transfer::Work) {
+        let Some(hub) = &mut self.hubs[at] else { return };
+        let (done, sent) = perform(work, &mut self.files[at], &hub.store.snapshot()).unwrap();
+        self.post(at, Mail::Transfer(transfer::Input::Done(done)));
+        for (link, message) in sent {
+            let message = Message::Blob(message);
+            self.effect(at, Effect::Send { link, message });
         }
     }
 
