@@ -61,6 +61,11 @@ impl Letting {
         self.look_at
     }
 
+    /// There is more than there should be.
+    pub fn look_soon(&mut self) {
+        self.look_at = Duration::ZERO;
+    }
+
     pub fn link_up(&mut self) {
         self.release_due = true;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::want::{Fetch, LEFT, Rank, Source, Want};
+use super::want::{Fetch, Rank, Source, Want};
 use super::work::{Done, Taken, Work};
 use super::{NO_ROOM, Output, Transfer};
 use crate::blob::{BlobId, Have, Manifest, ROW_BYTES_MAX, Stored, chunk_len, chunks_of};
@@ -38,12 +38,8 @@ impl Fetch {
 
 impl Want {
     /// The manifest that most sources go by, whole ones first, and one whole source of it.
-    fn best_offer(&self) -> Option<(u64, Digest, Option<Link>)> {
-        let usable = || {
-            self.sources
-                .iter()
-                .filter(|(link, _)| !self.left.contains_key(link))
-        };
+    fn best_offer(&self, now: Duration) -> Option<(u64, Digest, Option<Link>)> {
+        let usable = || self.sources.iter().filter(|(link, _)| !self.is_left(link, now));
         let votes = |source: &Source| {
             let same = usable().filter(|(_, other)| other.manifest == source.manifest);
             let whole = same.clone().filter(|(_, other)| other.have.is_none()).count();
@@ -92,14 +88,18 @@ impl Transfer {
             let Some(want) = self.wants.get_mut(&id) else {
                 continue;
             };
-            let served = |want: &Want| want.sources.keys().any(|link| want.is_source(*link).is_some());
+            let served = |want: &Want| {
+                want.sources
+                    .keys()
+                    .any(|link| want.is_source(*link, now.mono).is_some())
+            };
             let busy = want.fetch.as_ref().is_some_and(|fetch| {
                 fetch.looking || !fetch.taking.is_empty() || fetch.syncing.is_some() || fetch.is_complete()
             });
             if want.ending || busy || served(want) {
                 continue;
             }
-            let Some((size, digest, whole)) = want.best_offer() else {
+            let Some((size, digest, whole)) = want.best_offer(now.mono) else {
                 continue;
             };
             if chunks_of(size) <= 1 {
@@ -121,7 +121,7 @@ impl Transfer {
                     && silent == link
                 {
                     // Asked before, and silent.
-                    want.left.insert(link, now.mono + LEFT);
+                    want.leave(link, now.mono);
                     want.manifest_asked = None;
                     continue;
                 }
@@ -148,7 +148,7 @@ impl Transfer {
                     self.keep_begun(now, &manifest, &have);
                 }
             }
-            _ => drop(want.left.insert(link, now.mono + LEFT)),
+            _ => want.leave(link, now.mono),
         }
     }
 
@@ -198,7 +198,7 @@ impl Transfer {
                 continue;
             };
             let from = want.demand.map(|(_, from)| from);
-            let Some(source) = want.is_source(link) else {
+            let Some(source) = want.is_source(link, now.mono) else {
                 continue;
             };
             let Some(fetch) = &want.fetch else { continue };
@@ -284,7 +284,7 @@ impl Transfer {
                 index,
                 taken,
             } => self.took(now, link, id, manifest, index, taken, out),
-            Done::Synced { id } => self.synced(now, id),
+            Done::Synced { id } => self.synced(now, id, out),
             Done::Looked { id, found } => self.looked(id, &found, out),
             Done::Served { link, rest } => self.served(link, rest),
             Done::Adopted { ticket, manifest } => self.adopted(now, ticket, &manifest, None),
@@ -343,8 +343,8 @@ impl Transfer {
                 if open {
                     fetch.todo.insert(index);
                 }
-                want.left.insert(link, now.mono + LEFT);
                 fetch.ask_no_more(link);
+                want.leave(link, now.mono);
                 self.told.bad_chunks += 1;
                 let message = BlobMessage::Bad { id, index };
                 out.push(Output::Send { link, message });
@@ -375,7 +375,7 @@ impl Transfer {
         }
     }
 
-    fn synced(&mut self, now: Now, id: BlobId) {
+    fn synced(&mut self, now: Now, id: BlobId, out: &mut Vec<Output>) {
         let Some(want) = self.wants.get_mut(&id) else {
             return;
         };
@@ -387,6 +387,8 @@ impl Transfer {
             self.keep_whole(now, &manifest, None);
         } else {
             self.keep_part(now, &manifest, &have);
+            // More may have come meanwhile, the rest of it too.
+            self.sync_if_due(id, out);
         }
     }
 
@@ -440,7 +442,7 @@ impl Transfer {
                 let others = want
                     .sources
                     .iter()
-                    .any(|(other, _)| *other != link && want.is_source(*other).is_some());
+                    .any(|(other, _)| *other != link && want.is_source(*other, now.mono).is_some());
                 let Some(fetch) = &mut want.fetch else { continue };
                 if give_up {
                     fetch.ask_no_more(link);
@@ -477,7 +479,7 @@ impl Transfer {
             let Some(want) = self.wants.get_mut(id) else {
                 continue;
             };
-            let served = want.sources.keys().any(|link| !want.left.contains_key(link));
+            let served = want.sources.keys().any(|link| !want.is_left(link, now.mono));
             if !served && want.opened_at + AGAIN <= now.mono {
                 want.opened_at = now.mono;
                 self.links.values_mut().for_each(|peer| peer.ask(*id));

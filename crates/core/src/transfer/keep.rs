@@ -259,6 +259,9 @@ impl Transfer {
             self.told.held += 1;
             self.told.bytes += size;
         }
+        if self.is_over_budget() {
+            self.letting.look_soon();
+        }
         self.changed = true;
     }
 
@@ -298,10 +301,15 @@ impl Transfer {
         let Some(manifest) = read_manifest(store, &id, held.size)? else {
             return Ok(());
         };
-        if self.wants.contains_key(&id) {
-            return Ok(()); // it is on its way already, and will be looked through
-        }
         self.told.bad_chunks += 1;
+        if let Some(want) = self.wants.get_mut(&id) {
+            // It is on its way already.
+            if let Some(fetch) = want.fetch.as_mut().filter(|fetch| fetch.have.has(index)) {
+                fetch.have.unset(index);
+                fetch.todo.insert(index);
+            }
+            return Ok(());
+        }
         if held.whole {
             held.have = Have::all(manifest.chunks());
         }

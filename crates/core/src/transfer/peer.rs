@@ -119,8 +119,7 @@ impl Transfer {
     pub(super) fn link_down(&mut self, link: Link) {
         self.links.remove(&link);
         for want in self.wants.values_mut() {
-            want.sources.remove(&link);
-            want.left.remove(&link);
+            want.forget_source(&link);
             if want.manifest_asked.is_some_and(|(asked, _)| asked == link) {
                 want.manifest_asked = None;
             }

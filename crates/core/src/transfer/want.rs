@@ -22,8 +22,10 @@ pub(super) const DEMANDS_MAX: usize = 256;
 const DEMAND: Duration = Duration::from_secs(60);
 /// How long a blob that nobody has is looked for before another has its turn.
 const TURN: Duration = Duration::from_secs(5);
-/// How long a source that sent what does not verify is not asked for that blob.
-pub(super) const LEFT: Duration = Duration::from_secs(600);
+/// How long a source that sent what does not verify is not asked for that blob; twice as long each time after,
+const LEFT: Duration = Duration::from_secs(30);
+/// at most so long.
+const LEFT_MAX: Duration = Duration::from_secs(600);
 
 /// The order of wants: those that people wait for first, then as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,8 +110,8 @@ pub(super) struct Want {
     /// Until when somebody waits, and from which chunk on.
     pub demand: Option<(Duration, u32)>,
     pub sources: BTreeMap<Link, Source>,
-    /// Sources that sent what does not verify, until when.
-    pub left: BTreeMap<Link, Duration>,
+    /// Sources that sent what does not verify: until when, and how often.
+    left: BTreeMap<Link, (Duration, u32)>,
     pub fetch: Option<Fetch>,
     /// Of whom the manifest was asked, and when.
     pub manifest_asked: Option<(Link, Duration)>,
@@ -134,10 +136,26 @@ impl Want {
     }
 
     /// Whether a link is one to ask for chunks.
-    pub fn is_source(&self, link: Link) -> Option<&Source> {
+    pub fn is_source(&self, link: Link, now: Duration) -> Option<&Source> {
         let digest = self.fetch.as_ref()?.digest;
         let source = self.sources.get(&link)?;
-        (source.manifest == digest && !self.left.contains_key(&link)).then_some(source)
+        (source.manifest == digest && !self.is_left(&link, now)).then_some(source)
+    }
+
+    /// A source is not to be asked for a while: its disk or its word is bad.
+    pub fn leave(&mut self, link: Link, now: Duration) {
+        let (until, times) = self.left.entry(link).or_default();
+        *until = now + (LEFT * (1 << (*times).min(5))).min(LEFT_MAX);
+        *times += 1;
+    }
+
+    pub fn is_left(&self, link: &Link, now: Duration) -> bool {
+        self.left.get(link).is_some_and(|(until, _)| *until > now)
+    }
+
+    pub fn forget_source(&mut self, link: &Link) {
+        self.sources.remove(link);
+        self.left.remove(link);
     }
 
     /// Nothing of it is asked for or being verified.
@@ -371,7 +389,6 @@ impl Transfer {
             let Some(want) = self.wants.get_mut(&id) else {
                 continue;
             };
-            want.left.retain(|_, until| *until > now.mono);
             if want.demand.is_some_and(|(until, _)| until <= now.mono) {
                 want.demand = None;
                 if !want.by_policy && want.is_idle() {

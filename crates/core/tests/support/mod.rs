@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inbetweenies_core::blob::{BlobId, MemoryFiles};
+use inbetweenies_core::blob::{
+    BlobFiles, BlobId, CHUNK_BYTES, Hasher, MemoryFiles, ROW_BYTES_MAX, chunks_of, pack,
+};
 use inbetweenies_core::clock::{Clock, Point};
 use inbetweenies_core::conflict::{self, Conflict, read};
 use inbetweenies_core::entry::{Bundle, ChangeSet, Sealed};
@@ -27,13 +29,14 @@ use inbetweenies_core::reconcile::{self, Reconcile};
 use inbetweenies_core::record::{Kind, Parent, Record};
 use inbetweenies_core::rng::Rng;
 use inbetweenies_core::storage::{self, Event, Storage};
-use inbetweenies_core::store::{Commit, MemoryStore, Store};
+use inbetweenies_core::store::{Commit, MemoryStore, Store, read_held};
 use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::transfer::{self, Transfer, perform};
 use inbetweenies_core::value::{Map, Value};
 use inbetweenies_core::view::Policy;
 use inbetweenies_core::wire::{
-    Assembler, Filters, Message, Problem, RequestedSet, SyncRequest, SyncResponse, SyncType, encode_frames,
+    Assembler, BlobMessage, Filters, Message, Problem, RequestedSet, SyncRequest, SyncResponse, SyncType,
+    encode_frames,
 };
 
 pub struct Hub {
@@ -65,6 +68,12 @@ pub struct World {
     pub stores: Vec<MemoryStore>,
     /// Bytes of large blobs.
     pub files: Vec<MemoryFiles>,
+    /// What clients have brought and is not where it belongs yet.
+    pub uploads: BTreeMap<Ticket, Vec<u8>>,
+    /// The line turns these chunks of a blob into others, for so many times.
+    pub garble: Option<(usize, u32)>,
+    /// Bytes of chunks that came, by hub.
+    pub chunk_bytes: Vec<usize>,
     /// How blobs are fetched.
     pub transfer: transfer::Settings,
     other: BTreeMap<EndOf, EndOf>,
@@ -158,6 +167,9 @@ impl World {
             hubs: (0..count).map(|_| None).collect(),
             stores: vec![MemoryStore::default(); count],
             files: vec![MemoryFiles::default(); count],
+            uploads: BTreeMap::new(),
+            garble: None,
+            chunk_bytes: vec![0; count],
             transfer: transfer::Settings {
                 fetching: transfer::Fetching::All,
                 pin_types: Vec::new(),
@@ -476,9 +488,10 @@ impl World {
                     self.frames += 1;
                     self.bytes += frame.len();
                     let assembler = self.assemblers.entry((to, other)).or_default();
-                    if let Some(message) = assembler.take(&frame, &self.limits).unwrap()
+                    if let Some(mut message) = assembler.take(&frame, &self.limits).unwrap()
                         && self.lose != Some((to, message.name()))
                     {
+                        self.came(to, &mut message);
                         self.post(to, deliver(other, message));
                     }
                 }
@@ -518,9 +531,67 @@ impl World {
         }
     }
 
+    /// Chunks that come to a hub, counted, and garbled where the test wants that.
+    fn came(&mut self, to: usize, message: &mut Message) {
+        let Message::Blob(BlobMessage::Chunks { chunks }) = message else {
+            return;
+        };
+        for stored in chunks.iter_mut().filter_map(|chunk| chunk.stored.as_mut()) {
+            self.chunk_bytes[to] += stored.bytes.len();
+            if let Some((_, times)) = self.garble.as_mut().filter(|(at, times)| *at == to && *times > 0) {
+                *times -= 1;
+                stored.bytes[0] ^= 1;
+            }
+        }
+    }
+
+    /// A client brings a blob to a hub; whether the hub says that it is durable.
+    pub fn bring(&mut self, at: usize, bytes: &[u8]) -> (BlobId, bool) {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        let manifest = Arc::new(hasher.finish());
+        let id = manifest.id;
+        let small = manifest.size <= ROW_BYTES_MAX;
+        let stored = (small && manifest.size > 0).then(|| pack(bytes.to_vec()));
+        self.uploads.insert(ticket, bytes.to_vec());
+        let input = transfer::Input::Brought {
+            ticket,
+            manifest,
+            stored,
+        };
+        self.post(at, Mail::Transfer(input));
+        self.settle();
+        (id, self.hub(at).stored.get(&ticket) == Some(&id))
+    }
+
+    /// The bytes of a blob, verified chunk by chunk, if a hub holds all of them.
+    pub fn read_blob(&mut self, at: usize, id: BlobId) -> Option<Vec<u8>> {
+        let store = self.hub(at).store.snapshot();
+        let held = read_held(&store, &id).unwrap()?;
+        let mut bytes = Vec::new();
+        for index in 0..chunks_of(held.size) {
+            bytes.extend(transfer::read_verified(&mut self.files[at], &store, id, index).unwrap()?);
+        }
+        assert_eq!(BlobId::of(&bytes), id);
+        Some(bytes)
+    }
+
     /// What a hub has to do on its files, done at once.
     fn work(&mut self, at: usize, work: transfer::Work) {
         let Some(hub) = &mut self.hubs[at] else { return };
+        if let transfer::Work::Adopt { ticket, manifest } = work {
+            let bytes = self.uploads.remove(&ticket).unwrap();
+            for (index, chunk) in (0..).zip(bytes.chunks(CHUNK_BYTES)) {
+                let stored = pack(chunk.to_vec());
+                let files = &mut self.files[at];
+                files.write(manifest.id, manifest.size, index, &stored).unwrap();
+            }
+            self.files[at].sync(manifest.id).unwrap();
+            let done = transfer::Done::Adopted { ticket, manifest };
+            return self.post(at, Mail::Transfer(transfer::Input::Done(done)));
+        }
         let (done, sent) = perform(work, &mut self.files[at], &hub.store.snapshot()).unwrap();
         self.post(at, Mail::Transfer(transfer::Input::Done(done)));
         for (link, message) in sent {
