@@ -41,6 +41,10 @@ pub enum Stream {
     Decisions,
     /// How long a drawn home keeps what was replaced.
     Retention,
+    /// The bytes of a photo.
+    Photo(u64),
+    /// Which photos are taken in a drawn home.
+    Photos,
     /// How stores are compared in a drawn home, and which disk rots.
     Rot,
 }
@@ -66,6 +70,8 @@ impl Stream {
             Stream::Decisions => (17, 0, 0),
             Stream::Retention => (15, 0, 0),
             Stream::Rot => (18, 0, 0),
+            Stream::Photo(a) => (19, a, 0),
+            Stream::Photos => (20, 0, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

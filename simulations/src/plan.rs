@@ -167,6 +167,10 @@ pub struct Tuning {
     pub tree_cells: usize,
     /// Changes after which the tree is kept again.
     pub tree_keep_changes: usize,
+    /// Bytes of chunks asked of one peer at a time.
+    pub blob_window_bytes_max: usize,
+    /// Bytes of a blob after which what came of it is synced.
+    pub blob_sync_bytes: u64,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.
@@ -204,6 +208,8 @@ impl Default for Tuning {
             check_period: Duration::from_secs(24 * 3_600),
             tree_cells: 256,
             tree_keep_changes: 1_000,
+            blob_window_bytes_max: 4 << 20,
+            blob_sync_bytes: 2 << 20,
             probe_period: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(400),
             suspect_timeout: Duration::from_secs(5),
@@ -304,6 +310,15 @@ pub enum Do {
         thing: String,
         /// Which room.
         room: String,
+    },
+    /// A client attaches a photo to a thing: its phone has the bytes until a hub has them and knows what they are for.
+    Attach {
+        /// Who.
+        client: usize,
+        /// To which thing.
+        thing: String,
+        /// Of the photo.
+        bytes: usize,
     },
     /// A script pushes change sets of every kind, good and odd, to a hub and forgets them.
     Push {
@@ -503,6 +518,7 @@ impl Do {
             Do::Edit { .. } => "edit",
             Do::Delete { .. } => "delete",
             Do::Place { .. } => "place",
+            Do::Attach { .. } => "attach",
             Do::Push { .. } => "push",
             Do::PushTwice { .. } => "push-twice",
             Do::Go { .. } => "go",
@@ -541,6 +557,7 @@ impl Do {
             Do::Edit { .. }
                 | Do::Delete { .. }
                 | Do::Place { .. }
+                | Do::Attach { .. }
                 | Do::Push { .. }
                 | Do::PushTwice { .. }
                 | Do::Go { .. }
@@ -581,9 +598,12 @@ impl Do {
             lanes.iter().filter_map(hub).collect::<Vec<_>>()
         };
         match self {
-            Do::Edit { .. } | Do::Delete { .. } | Do::Place { .. } | Do::Sync { .. } | Do::Vanish { .. } => {
-                Vec::new()
-            }
+            Do::Edit { .. }
+            | Do::Delete { .. }
+            | Do::Place { .. }
+            | Do::Attach { .. }
+            | Do::Sync { .. }
+            | Do::Vanish { .. } => Vec::new(),
             Do::Go { to, .. } => to.iter().copied().collect(),
             Do::Cut { from, to, .. } => [of(from), of(to)].concat(),
             Do::PushTwice { hub, other }
@@ -620,6 +640,7 @@ impl Do {
             Do::Edit { client, .. }
             | Do::Delete { client, .. }
             | Do::Place { client, .. }
+            | Do::Attach { client, .. }
             | Do::Go { client, .. }
             | Do::Sync { client }
             | Do::Vanish { client, .. } => Some(*client),

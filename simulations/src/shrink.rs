@@ -260,6 +260,7 @@ fn without_client(plan: &Plan, gone: usize) -> Plan {
             Do::Edit { client, .. }
             | Do::Delete { client, .. }
             | Do::Place { client, .. }
+            | Do::Attach { client, .. }
             | Do::Go { client, .. }
             | Do::Sync { client }
             | Do::Vanish { client, .. } => moved(client),
@@ -361,7 +362,12 @@ fn without_hub(plan: &Plan, gone: usize) -> Plan {
             | Do::CloneDisk { hub }
             | Do::ChangePolicy { hub, .. }
             | Do::Wipe { hub } => moved(hub),
-            Do::Edit { .. } | Do::Delete { .. } | Do::Place { .. } | Do::Sync { .. } | Do::Vanish { .. } => {}
+            Do::Edit { .. }
+            | Do::Delete { .. }
+            | Do::Place { .. }
+            | Do::Attach { .. }
+            | Do::Sync { .. }
+            | Do::Vanish { .. } => {}
         }
     }
     plan

@@ -96,6 +96,7 @@ pub fn plan(seed: u64) -> Plan {
     domain::fit(seed, &plan.domain, &mut plan.events);
     plan.events.extend(decisions);
     draw_rot(&mut Stream::Rot.of(seed), &mut plan);
+    draw_photos(&mut Stream::Photos.of(seed), &mut plan);
     plan.events.sort_by_key(|event| (event.at, event.number));
     plan
 }
@@ -309,6 +310,39 @@ fn draw_rot(rng: &mut Rng, plan: &mut Plan) {
             number: NUMBERS_FROM + number,
             at: Duration::from_millis(rng.draw() % lasts),
             what: Do::Rot { hub },
+        });
+    }
+}
+
+/// In a quarter of the homes that have phones somebody takes photos: of some bytes, of some chunks.
+fn draw_photos(rng: &mut Rng, plan: &mut Plan) {
+    /// Beyond the numbers of all other events.
+    const NUMBERS_FROM: u64 = 30_000;
+    if plan.clients.is_empty() || plan.hubs.len() > 8 || !one_in(rng, 4) {
+        return;
+    }
+    let lasts = plan.heal_at.as_millis() as u64;
+    plan.tuning.blob_window_bytes_max = (1 + rng.below(4)) << 20;
+    plan.tuning.blob_sync_bytes = (1 + rng.below(3) as u64) << 20;
+    let slow = |line: &Line| line.bandwidth > 0;
+    let slow = slow(&plan.line) || plan.lines.values().any(slow) || plan.tuning.frame_bytes_max < 3_000;
+    for number in 0..1 + rng.below(4) as u64 {
+        let bytes = match rng.below(5) {
+            0 => rng.below(300),
+            1 => rng.below(20_000),
+            _ if slow => 1_000,
+            2 => (256 << 10) + rng.below(3),
+            3 => (1 << 20) + rng.below(2) - 1,
+            _ => rng.below(5 << 20),
+        };
+        plan.events.push(Event {
+            number: NUMBERS_FROM + number,
+            at: Duration::from_millis(rng.draw() % (lasts * 9 / 10).max(1)),
+            what: Do::Attach {
+                client: rng.below(plan.clients.len()),
+                thing: THINGS[rng.below(THINGS.len())].to_owned(),
+                bytes,
+            },
         });
     }
 }

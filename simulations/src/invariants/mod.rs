@@ -26,6 +26,7 @@ mod i14_exactly_once;
 mod i15_honest_outcomes;
 mod i16_order_times;
 mod i17_lives;
+mod i18_blobs;
 mod i19_bounds;
 mod i23_recovery;
 mod i24_quiet;
@@ -108,6 +109,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i15_honest_outcomes::HonestOutcomes),
         Box::new(i16_order_times::OrderTimes::default()),
         Box::new(i17_lives::Lives),
+        Box::new(i18_blobs::Blobs::default()),
         Box::new(i19_bounds::Bounds),
         Box::new(i23_recovery::Recovery),
         Box::new(i24_quiet::Quiet::default()),

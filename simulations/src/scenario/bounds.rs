@@ -44,6 +44,8 @@ pub const PER_MILLE: RangeInclusive<u64> = 0..=1_000;
 /// Bytes a second.
 pub const BANDWIDTH: RangeInclusive<u64> = 0..=1 << 40;
 /// Effects until a crash.
+pub const BLOB_BYTES: RangeInclusive<u64> = 0..=64_000_000;
+/// Effects of a hub's rooms.
 pub const EFFECTS: RangeInclusive<u64> = 0..=1_000_000;
 /// Records of a page or a commit.
 pub const RECORDS: RangeInclusive<u64> = 1..=1_000_000;

@@ -111,6 +111,11 @@ fn happening<'a>(cast: &Cast<'a, '_>, verb: &'a str, fields: &mut Fields<'a>) ->
             client: by(fields)?,
             room: fields.need("in", "\"room-a\"")?.thing()?,
         },
+        "attach" => Do::Attach {
+            thing: object.thing()?,
+            client: by(fields)?,
+            bytes: fields.need("bytes", "2000000")?.whole(bounds::BLOB_BYTES)? as usize,
+        },
         "push" => Do::Push { hub: hub()? },
         "push-twice" => {
             let (hub, other) = two()?;

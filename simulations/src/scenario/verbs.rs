@@ -13,10 +13,11 @@ const fn verb(name: &'static str, with: &'static [&'static str]) -> Verb {
 }
 
 /// All of them, in the order of `Do`.
-pub const VERBS: [Verb; 31] = [
+pub const VERBS: [Verb; 32] = [
     verb("edit", &["by", "set"]),
     verb("delete", &["by"]),
     verb("place", &["by", "in"]),
+    verb("attach", &["by", "bytes"]),
     verb("push", &[]),
     verb("push-twice", &[]),
     verb("go", &["to"]),

@@ -268,6 +268,10 @@ impl Writer<'_> {
                 self.put("set", format!("{{ {} }}", fields.join(", ")));
             }
             Do::Delete { client, .. } => self.put("by", quoted(self.client(*client))),
+            Do::Attach { client, bytes, .. } => {
+                self.put("by", quoted(self.client(*client)));
+                self.put("bytes", bytes);
+            }
             Do::Place { client, room, .. } => {
                 self.put("in", quoted(room));
                 self.put("by", quoted(self.client(*client)));
@@ -304,7 +308,7 @@ impl Writer<'_> {
     fn object(&self, what: &Do) -> String {
         match what {
             Do::Edit { things, .. } => one_or_list(&things.iter().map(String::as_str).collect::<Vec<_>>()),
-            Do::Delete { thing, .. } | Do::Place { thing, .. } => quoted(thing),
+            Do::Delete { thing, .. } | Do::Place { thing, .. } | Do::Attach { thing, .. } => quoted(thing),
             Do::Cut { from, .. } => self.lanes(from),
             Do::PushTwice { hub, other }
             | Do::Fence { hub, other, .. }

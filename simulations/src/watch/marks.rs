@@ -8,6 +8,7 @@ use inbetweenies_core::machine::Totals;
 use inbetweenies_core::node::{Mail, Notice};
 use inbetweenies_core::storage::Event as StorageEvent;
 use inbetweenies_core::store::{Family, IdRow, RecordRow, Snapshot, decode_row};
+use inbetweenies_core::transfer::{Done, Taken};
 use inbetweenies_core::wire::{Message, TreeMessage};
 use inbetweenies_core::{reconcile, storage};
 
@@ -17,7 +18,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 57] = [
+pub const MARKS: [(&str, &str); 62] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -114,6 +115,17 @@ pub const MARKS: [(&str, &str); 57] = [
     ("set-aside", "a record that no entry bears out was set aside"),
     ("log-hole", "a hub said that it does not hold a log whole"),
     ("tree-kept", "a tree was kept on disk"),
+    ("blob-brought", "a client brought a blob"),
+    (
+        "blob-whole",
+        "a blob of several chunks came whole from other hubs",
+    ),
+    ("blob-safe", "a client let its copy of a blob go"),
+    (
+        "blob-resumed",
+        "after a start chunks were found that had come before",
+    ),
+    ("blob-no-room", "a chunk had no room on the disk"),
 ];
 
 /// How often each was met.
@@ -166,6 +178,14 @@ impl Marks {
                 });
                 self.met_if(let_go, "let-go");
             }
+            Seen::Stored { .. } => self.met_one("blob-brought"),
+            Seen::Safe { .. } => self.met_one("blob-safe"),
+            Seen::Worked { done, .. } => match done {
+                Done::Looked { found, .. } => self.met_if(!found.is_empty(), "blob-resumed"),
+                Done::Took { taken, .. } => self.met_if(*taken == Taken::NoRoom, "blob-no-room"),
+                Done::Synced { .. } => self.met_one("blob-whole"),
+                _ => {}
+            },
             Seen::NoRoomForPage { .. } => self.met_one("disk-full-peer"),
             Seen::Notice { hub, notice } => self.notice(world, *hub, notice),
             Seen::Posted { mail, .. } => self.posted(mail),

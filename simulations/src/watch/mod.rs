@@ -11,9 +11,11 @@ mod trace;
 use std::time::Duration;
 
 use inbetweenies_client::Frame;
+use inbetweenies_core::blob::BlobId;
 use inbetweenies_core::entry::Sealed;
 use inbetweenies_core::node::{Mail, Notice};
 use inbetweenies_core::store::Commit;
+use inbetweenies_core::transfer::Done;
 use inbetweenies_core::wire::{Message, Problem, SyncRequest, SyncResponse};
 use std::sync::Arc;
 
@@ -138,6 +140,29 @@ pub enum Seen<'w> {
         hub: usize,
         /// What.
         commit: &'w Commit,
+    },
+    /// A hub's files have done what they were to do.
+    Worked {
+        /// Whose.
+        hub: usize,
+        /// What.
+        done: &'w Done,
+    },
+    /// A hub says that a blob which a client brought is durable.
+    Stored {
+        /// Which hub.
+        hub: usize,
+        /// Which blob.
+        id: BlobId,
+    },
+    /// A client has let its copy of a blob go, since a hub has it and knows what for.
+    Safe {
+        /// Who.
+        client: usize,
+        /// Which hub.
+        hub: usize,
+        /// Which blob.
+        id: BlobId,
     },
     /// Mail goes from one room to another.
     Posted {

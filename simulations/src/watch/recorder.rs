@@ -6,7 +6,7 @@ use std::time::Duration;
 use inbetweenies_core::node::Notice;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::storage::Event as StorageEvent;
-use inbetweenies_core::wire::{Message, TreeMessage, WireBundle};
+use inbetweenies_core::wire::{BlobMessage, Message, TreeMessage, WireBundle};
 
 use super::{Fate, Oracle, Seen};
 use crate::plan;
@@ -342,6 +342,7 @@ impl Recorder {
             Message::Push { bundles } => (sets(bundles), false),
             Message::Mend { bundles } => (format!("you lack rows of {}", sets(bundles)), false),
             Message::Tree(tree) => compare(tree),
+            Message::Blob(blob) => (about_blobs(blob), false),
             Message::Trace { above, .. } => (format!("what is in this log above entry {above}?"), false),
             Message::Chain { links, .. } => (format!("{} entries and their hashes", links.len()), false),
             Message::Swim { .. } => ("who is there".to_owned(), true),
@@ -366,6 +367,23 @@ fn sent(name: &'static str, bytes: usize, detail: String, chatter: bool) -> Sent
         bytes,
         detail,
         chatter,
+    }
+}
+
+/// What is said about blobs, in words.
+fn about_blobs(message: &BlobMessage) -> String {
+    match message {
+        BlobMessage::Ask { ids } => format!("do you have any of these {} blobs?", ids.len()),
+        BlobMessage::Has { blobs } => format!("I have of {} blobs", blobs.len()),
+        BlobMessage::AskManifest { id } => format!("what is the manifest of {id:?}?"),
+        BlobMessage::Manifest { id, size, .. } => format!("{id:?} has {size} bytes, and this manifest"),
+        BlobMessage::Get { chunks } => format!("send me {} chunks", chunks.len()),
+        BlobMessage::Chunks { chunks } => format!("{} chunks", chunks.len()),
+        BlobMessage::Bad { id, index } => format!("chunk {index} of {id:?} is not what it should be"),
+        BlobMessage::Keep { ids } => format!("will you keep {} blobs, so that I need not?", ids.len()),
+        BlobMessage::Kept { ids } => format!("I keep {} blobs for you", ids.len()),
+        BlobMessage::Release { ids } => format!("you need not keep {} blobs for me", ids.len()),
+        BlobMessage::Released { ids } => format!("{} blobs are noted", ids.len()),
     }
 }
 

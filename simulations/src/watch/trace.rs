@@ -51,6 +51,10 @@ impl Trace {
             Due::Client { client, round } => (12, *client as u64, *round),
             Due::Do(event) => (13, *event as u64, 0),
             Due::Undo(event) => (14, *event as u64, 0),
+            Due::Worked { hub, boot, .. } => (17, *hub as u64, *boot),
+            Due::Uploaded {
+                client, hub, boot, ..
+            } => (18, *client as u64, (*hub as u64) << 32 | *boot),
             Due::Restart { hub, reason } => (15, *hub as u64, *reason),
         };
         self.mix(kind);

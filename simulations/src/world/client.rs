@@ -1,13 +1,15 @@
 //! A phone: the client's own replica and sessions, carried from hub to hub.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use inbetweenies_client::wire::{Failure, Reply};
 use inbetweenies_client::{Draft, Frame, Next, Opened, Options, Replica, Session};
+use inbetweenies_core::blob::BlobId;
 use inbetweenies_core::id::Id;
 use inbetweenies_core::value::Map;
 
+use super::blobs::Attached;
 use super::clock::WallClock;
 use super::{CallId, Due, World};
 use crate::chance::Stream;
@@ -40,6 +42,8 @@ pub struct Client {
     with: usize,
     /// What was arranged in an earlier round is dropped.
     round: u64,
+    /// Blobs of which it keeps the bytes.
+    pub attached: BTreeMap<BlobId, Attached>,
     /// Why it does nothing: numbers of events.
     pub gone: BTreeSet<u64>,
 }
@@ -68,6 +72,7 @@ impl World {
                 waits_for: None,
                 with: 0,
                 round: 0,
+                attached: BTreeMap::new(),
                 gone: BTreeSet::new(),
             });
             let first = self.chance.below(Stream::Client(at as u64), 2_000);
@@ -150,6 +155,7 @@ impl World {
                 Ok(Next::Done) => {
                     let hub = self.clients[at].with;
                     self.saw(&Seen::Synced { client: at, hub });
+                    self.upload(at, hub);
                     let jitter = self.chance.below(Stream::Client(at as u64), 1_000);
                     let wait = self.clients[at].sync_every + Duration::from_millis(jitter);
                     return self.client_again(at, wait);
@@ -256,7 +262,7 @@ impl World {
         self.stamp(at, drafts);
     }
 
-    fn stamp(&mut self, at: usize, drafts: Vec<Draft>) {
+    pub(super) fn stamp(&mut self, at: usize, drafts: Vec<Draft>) {
         let client = &self.clients[at];
         let now = client.clock.read(self.now);
         match client.replica.stamp(drafts, now) {

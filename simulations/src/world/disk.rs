@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use inbetweenies_core::blob::MemoryFiles;
 use inbetweenies_core::entry::Entry;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
@@ -28,6 +29,8 @@ pub struct Image {
     pub tables: MemoryStore,
     /// Beside them.
     pub marks: Marks,
+    /// Bytes of large blobs.
+    pub files: MemoryFiles,
 }
 
 /// A part of a commit that lands whole or not at all.
@@ -107,6 +110,11 @@ impl Disk {
     /// What is on it, in the eyes of a running process.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// The bytes of large blobs, to be written.
+    pub fn files(&mut self) -> &mut MemoryFiles {
+        &mut self.image.files
     }
 
     /// What a step reads.
@@ -199,6 +207,7 @@ impl Disk {
             self.image.marks.note = before.clone();
         }
         self.notes.clear();
+        self.image.files.lose_power(|| chance.below(2) == 0);
         let Some(mut lie) = self.lie.take() else {
             return false;
         };

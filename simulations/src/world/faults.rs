@@ -51,6 +51,10 @@ impl World {
                 world.say(*client, &format!("puts {thing} into {room}"));
                 world.place(*client, thing, room);
             }),
+            Do::Attach { client, thing, bytes } => self.when_there(*client, |world| {
+                world.say(*client, &format!("attaches {bytes} bytes to {thing}"));
+                world.attach(*client, thing, *bytes, number);
+            }),
             Do::Push { hub } => self.script(*hub, None, number),
             Do::PushTwice { hub, other } => self.script(*hub, Some(*other), number),
             Do::Fence { hub, other, fenced } => self.fence(*hub, *other, *fenced),

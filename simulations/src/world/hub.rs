@@ -13,6 +13,7 @@ use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::{self, Reconcile};
 use inbetweenies_core::storage::{self, Storage};
 use inbetweenies_core::store::Commit;
+use inbetweenies_core::transfer::{self, Transfer};
 use inbetweenies_core::view::Policy;
 
 use super::Due;
@@ -31,17 +32,20 @@ pub enum Room {
     Conflict,
     /// What stores really hold.
     Merkle,
+    /// Blobs on their way.
+    Transfer,
     /// Who is there.
     Peers,
 }
 
 impl Room {
     /// All rooms.
-    pub const ALL: [Room; 5] = [
+    pub const ALL: [Room; 6] = [
         Room::Storage,
         Room::Reconcile,
         Room::Conflict,
         Room::Merkle,
+        Room::Transfer,
         Room::Peers,
     ];
 }
@@ -97,6 +101,8 @@ pub struct Process {
     /// The machine.
     pub merkle: Merkle,
     /// The machine.
+    pub transfer: Transfer,
+    /// The machine.
     pub peers: Peers,
     /// Mail that waits, by room.
     pub boxes: Boxes,
@@ -110,6 +116,8 @@ pub struct Process {
     pub links: BTreeMap<Link, ConnId>,
     /// Names given to links and tickets.
     pub names: u64,
+    /// What clients have brought and is not where it belongs yet, and of which client it is.
+    pub uploads: BTreeMap<Ticket, Upload>,
     /// Clients that wait for an answer.
     pub calls: BTreeMap<Ticket, u64>,
     /// The policy in force.
@@ -118,6 +126,14 @@ pub struct Process {
     pub identity: Identity,
     /// So many effects until it ends in the midst of its work, and whether it is the power.
     pub fuse: Option<Fuse>,
+}
+
+/// A blob that a client has brought.
+pub struct Upload {
+    /// Its bytes.
+    pub bytes: Arc<Vec<u8>>,
+    /// Whose.
+    pub client: usize,
 }
 
 /// Ends a process between two effects.
@@ -144,6 +160,8 @@ pub struct Boxes {
     pub conflict: Vec<conflict::Input>,
     /// To anti-entropy.
     pub merkle: Vec<merkle::Input>,
+    /// To blobs on their way.
+    pub transfer: Vec<transfer::Input>,
     /// To peers.
     pub peers: Vec<peers::Input>,
 }
@@ -168,6 +186,10 @@ impl Boxes {
                 self.merkle.push(input);
                 Room::Merkle
             }
+            Mail::Transfer(input) => {
+                self.transfer.push(input);
+                Room::Transfer
+            }
             Mail::Peers(input) => {
                 self.peers.push(input);
                 Room::Peers
@@ -182,6 +204,7 @@ impl Boxes {
             self.reconcile.len(),
             self.conflict.len(),
             self.merkle.len(),
+            self.transfer.len(),
             self.peers.len(),
         ]
         .into_iter()
@@ -198,6 +221,7 @@ impl Process {
             Room::Reconcile => self.reconcile.wake_at(),
             Room::Conflict => self.conflict.wake_at(),
             Room::Merkle => self.merkle.wake_at(),
+            Room::Transfer => self.transfer.wake_at(),
             Room::Peers => self.peers.wake_at(),
         }
     }

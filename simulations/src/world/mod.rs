@@ -3,6 +3,7 @@
 //! The hubs are the core's own machines with the core's own routing; messages are encoded and decoded on the way. The
 //! same plan gives the same run, to the last event.
 
+mod blobs;
 mod client;
 mod clock;
 mod disk;
@@ -22,18 +23,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inbetweenies_core::blob::BlobId;
 use inbetweenies_core::clock::Clock;
 use inbetweenies_core::conflict::read;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::Link;
 use inbetweenies_core::node::Outbox;
 use inbetweenies_core::time::Now;
+use inbetweenies_core::transfer::Work;
 
+pub use blobs::{blobs_of, is_whole};
 pub use client::Client;
 pub use clock::{START, WallClock};
 pub use disk::{Disk, Image, Reader};
 pub use door::{Call, CallId, PATIENCE};
-pub use hub::{Hub, Process, Room, address};
+pub use hub::{Hub, Process, Room, Upload, address};
 pub use network::{ConnId, Network};
 pub use phases::Outcome;
 pub use push::request;
@@ -142,6 +146,26 @@ pub enum Due {
         client: usize,
         /// What was arranged before is dropped.
         round: u64,
+    },
+    /// A hub's files have done what they were to do.
+    Worked {
+        /// Whose.
+        hub: usize,
+        /// Which of its processes.
+        boot: u64,
+        /// What.
+        work: Box<Work>,
+    },
+    /// A client's blob has come to a hub, if the way held.
+    Uploaded {
+        /// Whose.
+        client: usize,
+        /// Where.
+        hub: usize,
+        /// Which of its processes.
+        boot: u64,
+        /// Which blob.
+        id: BlobId,
     },
     /// An event of the plan, by its place.
     Do(usize),
@@ -299,6 +323,7 @@ impl World {
             Due::Step { hub, .. }
             | Due::Wake { hub, .. }
             | Due::Committed { hub, .. }
+            | Due::Worked { hub, .. }
             | Due::Datagram { hub, .. }
             | Due::DialFailed { hub, .. } => *hub,
             Due::Parcel { conn, side, .. } | Due::Closed { conn, side } => {
@@ -325,6 +350,13 @@ impl World {
             Due::Overdue { call } => self.overdue(call),
             Due::GiveUp { call } => self.give_up(call),
             Due::Client { client, round } => self.client_turn(client, round),
+            Due::Worked { hub, boot, work } => self.worked(hub, boot, *work),
+            Due::Uploaded {
+                client,
+                hub,
+                boot,
+                id,
+            } => self.uploaded(client, hub, boot, id),
             Due::Do(at) => self.happen(at),
             Due::Undo(at) => self.undo(at),
             Due::Restart { hub, reason } => self.allow(hub, reason),

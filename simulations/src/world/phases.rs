@@ -78,6 +78,17 @@ impl World {
             + (told + 4 * tuning.interval) * (hops + 1)
             + slowest * (4 * pages.min(100_000) as u32 * (hops + 1))
             + self.mending()
+            + self.fetching(hops)
+    }
+
+    /// What blobs may take beyond that: a chunk that never came is given up after a minute.
+    fn fetching(&self, hops: u32) -> Duration {
+        let attached = |event: &crate::plan::Event| matches!(event.what, crate::plan::Do::Attach { .. });
+        if self.plan.events.iter().any(attached) {
+            Duration::from_secs(180) * (hops + 1)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// What a rotten disk may take beyond that: a whole check, and comparisons that find hubs busy with each other.
@@ -99,8 +110,9 @@ impl World {
                 self.look_at_rot();
                 look_at = self.now + ROT_LOOK;
             }
-            let equal =
-                self.rotten.is_empty() && self.watch().is_some_and(|watch| watch.oracle().hubs_equal(self));
+            let equal = self.blobs_done()
+                && self.rotten.is_empty()
+                && self.watch().is_some_and(|watch| watch.oracle().hubs_equal(self));
             if equal && equal_at.is_none() {
                 equal_at = Some(self.now);
                 self.saw(&Seen::Equal {

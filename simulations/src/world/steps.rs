@@ -16,6 +16,7 @@ use inbetweenies_core::reconcile::{self, Reconcile};
 use inbetweenies_core::storage::{self, Storage};
 use inbetweenies_core::store::{Commit, StoreError};
 use inbetweenies_core::time::Now;
+use inbetweenies_core::transfer::{self, Transfer};
 
 use super::disk::Reader;
 use super::hub::{Boxes, Flight, Process};
@@ -65,6 +66,18 @@ pub fn tree_settings(tuning: &Tuning, seed: u64) -> merkle::Settings {
     }
 }
 
+/// How blobs are fetched.
+fn blob_settings(tuning: &Tuning) -> transfer::Settings {
+    transfer::Settings {
+        fetching: transfer::Fetching::All,
+        pin_types: Vec::new(),
+        budget: None,
+        window_bytes_max: tuning.blob_window_bytes_max,
+        sync_bytes: tuning.blob_sync_bytes,
+        unreferenced_min: Duration::from_secs(7 * 24 * 3_600),
+    }
+}
+
 fn take<I>(inputs: &mut Vec<I>) -> Vec<I> {
     std::mem::take(inputs)
 }
@@ -104,9 +117,11 @@ impl World {
         let reader = hub.disk.reader();
         let opened = Storage::open(settings, &reader, &hub.disk.image().marks).and_then(|storage| {
             let merkle = Merkle::open(tree_settings(tuning, seeds.draw()), &reader)?;
-            Ok((storage, merkle, load_members(&reader)?))
+            let members = load_members(&reader)?;
+            let transfer = Transfer::open(blob_settings(tuning), &reader, &members)?;
+            Ok((storage, merkle, transfer, members))
         });
-        let (storage, merkle, members) = match opened {
+        let (storage, merkle, transfer, members) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.abort(at, &error),
         };
@@ -154,6 +169,7 @@ impl World {
             started: self.now,
             conflict: Conflict::new(policy.clone()),
             merkle,
+            transfer,
             storage,
             reconcile,
             peers,
@@ -163,13 +179,14 @@ impl World {
             flight: None,
             links: BTreeMap::new(),
             names: 0,
+            uploads: BTreeMap::new(),
             calls: BTreeMap::new(),
             policy,
             identity,
             fuse: None,
         });
         self.saw(&Seen::Started { hub: at });
-        for room in [Room::Storage, Room::Merkle, Room::Peers] {
+        for room in [Room::Storage, Room::Merkle, Room::Transfer, Room::Peers] {
             self.schedule(at, room);
         }
     }
@@ -309,6 +326,13 @@ impl World {
                 now,
                 &reader,
                 take(&mut boxes.merkle),
+                &mut effects,
+            ),
+            Room::Transfer => run(
+                &mut process.transfer,
+                now,
+                &reader,
+                take(&mut boxes.transfer),
                 &mut effects,
             ),
             Room::Peers => run(
@@ -479,6 +503,8 @@ impl World {
                 self.post(at, mail);
             }
             Effect::Commit(_) => panic!("a commit is the storage room's own"),
+            Effect::Work(work) => self.work_later(at, work),
+            Effect::Stored { ticket, id } => self.stored(at, ticket, id),
             Effect::Send { link, message } => self.send(at, link, message),
             Effect::Cut { link, code, detail } => {
                 let with = self.link_end(at, link).and_then(|(conn, side)| {
@@ -527,6 +553,7 @@ impl World {
             | Notice::Root(_)
             | Notice::Compared(_)
             | Notice::Checked(_)
+            | Notice::Blobs(_)
             | Notice::Horizon(_) => {}
         }
     }

@@ -167,8 +167,8 @@ impl Process {
                     self.said = clock;
                     continue;
                 }
-                // Comparing stores writes no record: it has stories and properties of its own.
-                Mail::Peers(_) | Mail::Merkle(_) => continue,
+                // Comparing stores and fetching blobs write no record: they have stories and properties of its own.
+                Mail::Peers(_) | Mail::Merkle(_) | Mail::Transfer(_) => continue,
             };
             self.sort(effects, boxed, &mut waiting, &mut outside.effects);
         }

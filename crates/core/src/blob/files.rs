@@ -64,6 +64,11 @@ impl MemoryFiles {
         self.written.iter().flat_map(chunks)
     }
 
+    /// What a loss of power leaves of a chunk for certain.
+    pub fn synced(&self, id: BlobId, index: u32) -> Option<&Stored> {
+        self.synced.get(&id)?.get(&index)
+    }
+
     /// A bit of a chunk flips, and nothing says so.
     pub fn rot(&mut self, id: BlobId, index: u32) {
         for files in [&mut self.written, &mut self.synced] {
