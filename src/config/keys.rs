@@ -9,7 +9,7 @@ use super::bounds::{self, Any, Dialable, bytes, items, protocol, within};
 use super::input;
 use super::table::{Key, table};
 use super::units::{Duration, Size};
-use super::values::{HostPort, LogFilter, LogFormat};
+use super::values::{BlobPolicy, HostPort, LogFilter, LogFormat};
 
 /// The least of a time-out or an interval: below it a busy machine would miss it without any fault.
 const TICK: Duration = Duration::millis(10);
@@ -129,6 +129,28 @@ table! {
             "Cells of the sketch that finds few differences in one answer, 16 bytes each; 0 goes without.";
         keep_changes: usize = 50_000, within(1, 10_000_000),
             "Changed records after which the tree is written to disk; a start reads it and what came after.";
+    }
+
+    /// Photos, manuals and other binaries.
+    blobs: Blobs {
+        policy: BlobPolicy = BlobPolicy::All, Any,
+            "Which blobs this hub fetches by itself: all, those of pin_types (pinned), or when somebody reads them (on_demand).";
+        pin_types: Vec<String> = Vec::new(), items(0, 64),
+            "Types of things whose blobs are always fetched and never let go.";
+        budget_max: Size = Size::new(0), within(Size::new(0), Size::gib(1 << 20)),
+            "Bytes of blobs above which those read least lately are let go, if two other hubs keep them; 0 for no bound.";
+        size_max: Size = Size::gib(16), within(Size::new(1), Size::gib(64)),
+            "Bytes of one blob that a client may bring.";
+        uploads_max: usize = 64, within(1, 4096),
+            "Uploads from clients that are under way at once.";
+        upload_expiry: Duration = Duration::hours(24), within(Duration::seconds(1), Duration::hours(24 * 365)),
+            "How long an upload that does not go on is kept.";
+        unreferenced_min: Duration = Duration::hours(24 * 7), within(Duration::seconds(1), Duration::hours(24 * 3650)),
+            "How long a blob that no record refers to is kept at least.";
+        window_bytes_max: Size = Size::mib(8), within(Size::mib(1), Size::mib(32)),
+            "Bytes of chunks asked of one hub at a time.";
+        workers: usize = 2, within(1, 64),
+            "Threads that verify and write chunks.";
     }
 
     /// How long the content of replaced versions is kept. Their skeletons stay for ever.

@@ -25,9 +25,11 @@ mod tests;
 
 pub use errors::{ConfigError, ConfigErrors, ERRORS_MAX, ValueError};
 pub use file::FILE_BYTES_MAX;
-pub use keys::{Config, Conflict, Gossip, Hub, KEYS, Limits, Listen, Log, Mesh, Metrics, Storage, Sync};
+pub use keys::{
+    Blobs, Config, Conflict, Gossip, Hub, KEYS, Limits, Listen, Log, Mesh, Metrics, Storage, Sync,
+};
 pub use load::{ENVIRONMENT_PREFIX, Resolved, check_file, environment};
 pub use origin::{Origin, Origins};
 pub use table::Key;
 pub use units::{Duration, Size, UnitError};
-pub use values::{HostPort, LogFilter, LogFormat};
+pub use values::{BlobPolicy, HostPort, LogFilter, LogFormat};

@@ -19,6 +19,17 @@ pub struct HostPort {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
+/// Which blobs a hub fetches by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobPolicy {
+    /// All that records refer to.
+    All,
+    /// Those that somebody reads.
+    OnDemand,
+    /// Those of pinned types.
+    Pinned,
+}
+
 /// How a line is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -131,6 +142,29 @@ impl Setting for LogFilter {
 
     fn show(&self) -> Value {
         Value::from(self.0.as_str())
+    }
+}
+
+impl Setting for BlobPolicy {
+    fn read(input: &Input<'_>) -> Result<Self, Fault> {
+        match input.text("\"all\", \"on_demand\" or \"pinned\"")? {
+            "all" => Ok(Self::All),
+            "on_demand" => Ok(Self::OnDemand),
+            "pinned" => Ok(Self::Pinned),
+            other => Err(ValueError::Choice {
+                text: clip(other),
+                choices: "all, on_demand, pinned",
+            }
+            .into()),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(match self {
+            Self::All => "all",
+            Self::OnDemand => "on_demand",
+            Self::Pinned => "pinned",
+        })
     }
 }
 

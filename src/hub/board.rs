@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inbetweenies_core::clock::Clock;
 use inbetweenies_core::id::HubId;
-use inbetweenies_core::machine::{Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Totals};
+use inbetweenies_core::machine::{
+    BlobsTold, Check, ClockDoubt, Comparison, Horizon, Identity, Link, RootTold, Totals,
+};
 use inbetweenies_core::node::Notice;
 use inbetweenies_core::peers::PeerStatus;
 use inbetweenies_core::storage::Event;
@@ -42,6 +44,8 @@ pub struct Known {
     compared: BTreeMap<HubId, Compared>,
     checked: Option<(Micros, Check)>,
     checks: u64,
+    /// What is held of blobs.
+    blobs: BlobsTold,
 }
 
 /// What comparing with one hub came to, so far.
@@ -124,6 +128,8 @@ impl Known {
 pub struct Board {
     known: Mutex<Known>,
     stopped: watch::Sender<bool>,
+    /// Counts what happened to blobs: whoever waits for one looks again.
+    blobs: watch::Sender<u64>,
     home: watch::Sender<bool>,
 }
 
@@ -154,6 +160,9 @@ pub struct Status {
     relationships: u64,
     conflicts: u64,
     blobs: u64,
+    blob_bytes: u64,
+    blobs_wanted: u64,
+    blob_transfer: BlobRow,
     vector_clock: ClockMap,
     clock_checks: BTreeMap<String, String>,
     merkle_root: Option<String>,
@@ -170,6 +179,62 @@ pub struct Status {
     policy_differs: Option<String>,
     peers: Vec<PeerRow>,
     events: Vec<EventRow>,
+}
+
+/// What came of blobs since the start.
+#[derive(Debug, Serialize)]
+struct BlobRow {
+    taken_chunks: u64,
+    taken_bytes: u64,
+    /// Chunks that had come before the start and were found.
+    found_chunks: u64,
+    /// Chunks asked of two hubs.
+    hedged_chunks: u64,
+    bad_chunks: u64,
+    evicted: u64,
+}
+
+impl BlobRow {
+    fn of(told: &BlobsTold) -> BlobRow {
+        BlobRow {
+            taken_chunks: told.taken_chunks,
+            taken_bytes: told.taken_bytes,
+            found_chunks: told.found_chunks,
+            hedged_chunks: told.hedged_chunks,
+            bad_chunks: told.bad_chunks,
+            evicted: told.evicted,
+        }
+    }
+}
+
+fn count_blobs(before: &BlobsTold, now: &BlobsTold) {
+    metrics::gauge!("inbetweenies_blobs").set(now.held as f64);
+    metrics::gauge!("inbetweenies_blob_bytes").set(now.bytes as f64);
+    metrics::gauge!("inbetweenies_blobs_wanted").set(now.wanted as f64);
+    for (name, before, now) in [
+        (
+            "inbetweenies_blob_chunks_taken_total",
+            before.taken_chunks,
+            now.taken_chunks,
+        ),
+        (
+            "inbetweenies_blob_bytes_taken_total",
+            before.taken_bytes,
+            now.taken_bytes,
+        ),
+        (
+            "inbetweenies_blob_chunks_bad_total",
+            before.bad_chunks,
+            now.bad_chunks,
+        ),
+        (
+            "inbetweenies_blob_chunks_hedged_total",
+            before.hedged_chunks,
+            now.hedged_chunks,
+        ),
+    ] {
+        metrics::counter!(name).increment(now.saturating_sub(before));
+    }
 }
 
 /// Why this hub's clock cannot be right.
@@ -289,11 +354,13 @@ impl Board {
             compared: BTreeMap::new(),
             checked: None,
             checks: 0,
+            blobs: BlobsTold::default(),
         };
         Board {
             known: Mutex::new(known),
             home: watch::channel(false).0,
             stopped: watch::channel(false).0,
+            blobs: watch::channel(0).0,
         }
     }
 
@@ -305,6 +372,16 @@ impl Board {
     /// Told when this hub has a home and its rules, durably.
     pub fn has_home(&self) -> watch::Receiver<bool> {
         self.home.subscribe()
+    }
+
+    /// Told when something has happened to a blob.
+    pub fn blobs_changed(&self) -> watch::Receiver<u64> {
+        self.blobs.subscribe()
+    }
+
+    /// What was held of blobs at the start.
+    pub fn blobs(&self, told: BlobsTold) {
+        self.known().blobs = told;
     }
 
     /// Told when everything is on disk.
@@ -373,6 +450,11 @@ impl Board {
                 known.checks += 1;
                 known.checked = Some((office.now().wall, check));
             }
+            Notice::Blobs(told) => {
+                count_blobs(&known.blobs, &told);
+                known.blobs = told;
+                self.blobs.send_modify(|count| *count += 1);
+            }
             Notice::Horizon(horizon) => known.horizon = horizon,
             Notice::ClockDoubt(doubt) => {
                 if let Some(doubt) = doubt {
@@ -439,7 +521,10 @@ impl Board {
             entities: known.totals.entities,
             relationships: known.totals.relationships,
             conflicts: known.totals.conflicts,
-            blobs: 0,
+            blobs: known.blobs.held,
+            blob_bytes: known.blobs.bytes,
+            blobs_wanted: known.blobs.wanted,
+            blob_transfer: BlobRow::of(&known.blobs),
             vector_clock,
             clock_checks,
             merkle_root: root.and_then(|told| told.root).map(|root| root.to_string()),

@@ -10,6 +10,7 @@ mod office;
 mod room;
 mod run;
 mod settings;
+mod work;
 
 pub use run::{HubError, run};
 pub use settings::manifest;

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use actix::Recipient;
 use actix::prelude::SendError;
+use inbetweenies_core::blob::BlobId;
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::machine::{Link, Ticket};
 use inbetweenies_core::node::{Effect, Mail, room_for_page};
 use inbetweenies_core::time::{Micros, Now};
 use inbetweenies_core::wire::{Problem, SyncResponse};
-use inbetweenies_core::{conflict, merkle, peers, reconcile, storage};
+use inbetweenies_core::{conflict, merkle, peers, reconcile, storage, transfer};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use super::board::Board;
 use super::links::Links;
 use super::room::Post;
+use super::work::Workshop;
 use crate::store::StoreReader;
 
 /// The answer to a client's sync exchange.
@@ -52,8 +55,31 @@ pub struct Boxes {
     pub conflict: Recipient<Post<conflict::Input>>,
     /// To anti-entropy.
     pub merkle: Recipient<Post<merkle::Input>>,
+    /// To blobs on their way.
+    pub transfer: Recipient<Post<transfer::Input>>,
     /// To peers.
     pub peers: Recipient<Post<peers::Input>>,
+}
+
+/// A client's blob on its way into the store.
+struct Bringing {
+    /// Where its bytes lie.
+    path: PathBuf,
+    /// Who waits.
+    told: oneshot::Sender<BlobId>,
+}
+
+/// A blob that somebody waits for to be durable. Whoever stops waiting drops this.
+pub struct Brought {
+    /// Under which it is brought.
+    pub ticket: Ticket,
+    office: Arc<Office>,
+}
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        self.office.not_stored(self.ticket);
+    }
 }
 
 /// Shared by rooms, links and doors.
@@ -61,6 +87,8 @@ pub struct Office {
     started: Instant,
     boxes: OnceLock<Boxes>,
     replies: Mutex<BTreeMap<Ticket, oneshot::Sender<Answer>>>,
+    bringing: Mutex<BTreeMap<Ticket, Bringing>>,
+    workshop: Mutex<Option<Workshop>>,
     names: AtomicU64,
     datagrams: OnceLock<Arc<UdpSocket>>,
     /// What people are shown.
@@ -81,6 +109,8 @@ impl Office {
             started: Instant::now(),
             boxes: OnceLock::new(),
             replies: Mutex::default(),
+            bringing: Mutex::default(),
+            workshop: Mutex::default(),
             names: AtomicU64::new(1),
             datagrams: OnceLock::new(),
             board,
@@ -139,6 +169,37 @@ impl Office {
         )
     }
 
+    /// Has blobs worked on there, until the workshop is closed.
+    pub fn open_workshop(&self, workshop: Workshop) {
+        *lock(&self.workshop) = Some(workshop);
+    }
+
+    /// Nothing more is worked on.
+    pub fn close_workshop(&self) {
+        *lock(&self.workshop) = None;
+    }
+
+    /// Waits for a blob whose bytes lie in a file to be durable, as long as what it gives back lives.
+    pub fn expect_stored(self: &Arc<Self>, path: PathBuf) -> (Brought, oneshot::Receiver<BlobId>) {
+        let ticket = Ticket(self.names.fetch_add(1, Ordering::Relaxed));
+        let (told, receiver) = oneshot::channel();
+        lock(&self.bringing).insert(ticket, Bringing { path, told });
+        let office = self.clone();
+        (Brought { ticket, office }, receiver)
+    }
+
+    /// Where the bytes of what a client brings lie.
+    pub fn upload_of(&self, ticket: Ticket) -> Option<PathBuf> {
+        lock(&self.bringing)
+            .get(&ticket)
+            .map(|bringing| bringing.path.clone())
+    }
+
+    /// Nobody waits for it any more, or it will not come: who waits hears nothing.
+    pub fn not_stored(&self, ticket: Ticket) {
+        lock(&self.bringing).remove(&ticket);
+    }
+
     /// Puts mail in a room's box.
     pub fn post(&self, mail: Mail) {
         let Some(boxes) = self.boxes.get() else { return };
@@ -147,6 +208,7 @@ impl Office {
             Mail::Reconcile(input) => put(&boxes.reconcile, input, "reconcile"),
             Mail::Conflict(input) => put(&boxes.conflict, input, "conflict"),
             Mail::Merkle(input) => put(&boxes.merkle, input, "merkle"),
+            Mail::Transfer(input) => put(&boxes.transfer, input, "transfer"),
             Mail::Peers(input) => put(&boxes.peers, input, "peers"),
         }
     }
@@ -157,6 +219,7 @@ impl Office {
         let gone = match mail {
             Mail::Reconcile(input) => boxes.reconcile.send(Post(input)).await.is_err(),
             Mail::Merkle(input) => boxes.merkle.send(Post(input)).await.is_err(),
+            Mail::Transfer(input) => boxes.transfer.send(Post(input)).await.is_err(),
             Mail::Peers(input) => boxes.peers.send(Post(input)).await.is_err(),
             other => {
                 self.post(other);
@@ -173,6 +236,17 @@ impl Office {
         match effect {
             Effect::Post(mail) => self.post(mail),
             Effect::Commit(_) => panic!("a commit is the storage room's own"),
+            Effect::Work(work) => {
+                if let Some(workshop) = lock(&self.workshop).as_ref() {
+                    workshop.order(work);
+                }
+            }
+            Effect::Stored { ticket, id } => {
+                if let Some(bringing) = lock(&self.bringing).remove(&ticket) {
+                    // The client may have gone; its blob is on disk all the same.
+                    let _ = bringing.told.send(id);
+                }
+            }
             Effect::Send { link, message } => self.links.send(link, message),
             Effect::Cut { link, code, detail } => {
                 tracing::info!(link = link.0, code, detail, "link cut");
@@ -205,6 +279,10 @@ impl Office {
             Err(_) => metrics::counter!("inbetweenies_datagrams_lost_total").increment(1),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn put<I: Send>(to: &Recipient<Post<I>>, input: I, room: &str) {

@@ -17,6 +17,7 @@ use inbetweenies_core::peers::{self, Peers};
 use inbetweenies_core::reconcile::Reconcile;
 use inbetweenies_core::storage::{self, Storage};
 use inbetweenies_core::store::{Store as _, StoreError};
+use inbetweenies_core::transfer::Transfer;
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -26,8 +27,9 @@ use super::links::Links;
 use super::office::{Boxes, Office};
 use super::room::{NoDisk, Room, committed, never};
 use super::settings;
+use super::work;
 use crate::config::Config;
-use crate::store::{OpenError, RocksStore, StoreOptions};
+use crate::store::{BlobStore, OpenError, RocksStore, StoreOptions};
 
 /// Bytes of one datagram that are read at most; longer ones are no business of ours.
 const DATAGRAM_MAX: usize = 2_048;
@@ -100,6 +102,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     };
     let store = RocksStore::open(&config.storage.path, &options)?;
     let reader = store.reader();
+    let files = BlobStore::open(&config.storage.path, &reader)?;
     let listener = TcpListener::bind(config.listen.address).map_err(|error| HubError::Listen {
         address: config.listen.address,
         detail: error.to_string(),
@@ -144,11 +147,17 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let reconcile = Reconcile::new(settings::reconcile(&config), &identity, clock.clone());
     let conflict = Conflict::new(storage.policy());
     let merkle = Merkle::open(settings::merkle(&config, chance()?), &reader.snapshot())?;
+    let transfer = Transfer::open(settings::transfer(&config), &reader.snapshot(), &members)?;
+    office.board.blobs(transfer.told());
     let peer_settings = settings::peers(&config, advertised, chance()?, chance()?);
     let peers = Peers::new(peer_settings, identity, clock, members, office.now());
 
     // Storage, and the rooms that read the store, on threads of their own: none of them serves sockets.
     let (writing, reading, comparing) = (Arbiter::new(), Arbiter::new(), Arbiter::new());
+    let fetching = Arbiter::new();
+    let (workshop, workers) = work::start(config.blobs.workers, &office, &files, &reader)
+        .map_err(|error| HubError::System(error.to_string()))?;
+    office.open_workshop(workshop);
     let room = Room::new("storage", storage, store, office.clone(), committed);
     let storage = Room::start_in_arbiter(&writing.handle(), move |_| room);
     let room = Room::new("reconcile", reconcile, reader.clone(), office.clone(), never);
@@ -157,12 +166,15 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     let conflict = Room::start_in_arbiter(&reading.handle(), move |_| room);
     let room = Room::new("merkle", merkle, reader.clone(), office.clone(), never);
     let merkle = Room::start_in_arbiter(&comparing.handle(), move |_| room);
+    let room = Room::new("transfer", transfer, reader.clone(), office.clone(), never);
+    let transfer = Room::start_in_arbiter(&fetching.handle(), move |_| room);
     let peers = Room::new("peers", peers, NoDisk, office.clone(), never).start();
     let boxes = Boxes {
         storage: storage.recipient(),
         reconcile: reconcile.recipient(),
         conflict: conflict.recipient(),
         merkle: merkle.recipient(),
+        transfer: transfer.recipient(),
         peers: peers.recipient(),
     };
     office.open(boxes, datagrams.clone());
@@ -171,7 +183,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     }
 
     let closing = reader.clone();
-    let doors = web::Data::new(door::Doors::new(office.clone(), reader, &config));
+    let doors = web::Data::new(door::Doors::new(office.clone(), reader, files, &config));
     let loopback_only = !config.listen.open;
     let server = HttpServer::new(move || {
         App::new()
@@ -223,7 +235,9 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     office.post(Mail::Storage(storage::Input::Stop));
     let clean = tokio::time::timeout(STOP_STORAGE, stopped.wait_for(|stopped| *stopped)).await;
     // The rooms' threads end, then RocksDB's: nothing may run while the process is taken down around it.
-    for arbiter in [writing, reading, comparing] {
+    office.close_workshop();
+    workers.join();
+    for arbiter in [writing, reading, comparing, fetching] {
         arbiter.stop();
         if arbiter.join().is_err() {
             tracing::warn!("a room's thread did not end as it should");

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use inbetweenies_core::limits::Limits;
 use inbetweenies_core::merkle::tree::Tree;
+use inbetweenies_core::transfer::{self, Fetching};
 use inbetweenies_core::value::{Budget, Map, Value, decode};
 use inbetweenies_core::{merkle, peers, reconcile, storage};
 
-use crate::config::Config;
+use crate::config::{BlobPolicy, Config};
 
 /// Bounds of what comes from outside.
 pub fn limits(config: &Config) -> Limits {
@@ -69,6 +70,25 @@ pub fn reconcile(config: &Config) -> reconcile::Settings {
         quiet_interval: config.gossip.quiet_interval.get(),
         window_bytes_max: config.gossip.window_bytes_max.as_usize(),
         forgets: config.retention.forget,
+    }
+}
+
+/// Bytes of one blob after which what came of it is synced.
+const BLOB_SYNC_BYTES: u64 = 64 << 20;
+
+/// What the transfer room is told.
+pub fn transfer(config: &Config) -> transfer::Settings {
+    let blobs = &config.blobs;
+    transfer::Settings {
+        fetching: match blobs.policy {
+            BlobPolicy::All => Fetching::All,
+            BlobPolicy::OnDemand | BlobPolicy::Pinned => Fetching::Pinned,
+        },
+        pin_types: blobs.pin_types.clone(),
+        budget: (blobs.budget_max.bytes() > 0).then(|| blobs.budget_max.bytes()),
+        window_bytes_max: blobs.window_bytes_max.as_usize(),
+        sync_bytes: BLOB_SYNC_BYTES,
+        unreferenced_min: blobs.unreferenced_min.get(),
     }
 }
 

@@ -4,10 +4,12 @@
 //! opened by one process at a time, and never made anew by accident.
 //!
 //! A data folder holds `INBETWEENIES` (the marker: this is a hub's folder, and its format), `IN_USE` (the lock),
-//! `HIGH_WATER` with its predecessor `HIGH_WATER.old`, `NOTE`, and `db`, which is RocksDB's.
+//! `HIGH_WATER` with its predecessor `HIGH_WATER.old`, `NOTE`, `db`, which is RocksDB's, and `blobs`: a file for each large
+//! blob, and what clients are uploading.
 //!
 //! Deliberately absent: what the marks mean for a replica's life, and the rows' own format; both are the core's.
 
+mod blobs;
 mod errors;
 mod folder;
 mod marks;
@@ -16,10 +18,12 @@ mod room;
 mod scrub;
 mod snapshot;
 mod tuning;
+pub mod uploads;
 
 #[cfg(test)]
 mod tests;
 
+pub use blobs::BlobStore;
 pub use errors::{NoRoom, OpenError};
 pub use rocks::RocksStore;
 pub use scrub::{ScrubReport, verify};

@@ -3,6 +3,7 @@
 //! Invariant: what passes a door is within every limit and of a type that cannot be wrong; what is refused changed
 //! nothing and says what to do.
 
+mod blobs;
 mod body;
 mod compare;
 mod govern;
@@ -28,12 +29,16 @@ use tokio::sync::Semaphore;
 
 use super::office::Office;
 use crate::config::Config;
-use crate::store::StoreReader;
+use crate::store::{BlobStore, StoreReader};
 
 /// What the doors share.
 pub struct Doors {
     office: Arc<Office>,
     reader: StoreReader,
+    /// Bytes of large blobs.
+    files: BlobStore,
+    uploads: blobs::Uploads,
+    blob_size_max: u64,
     /// Sync exchanges in hand.
     requests: Arc<Semaphore>,
     /// KiB of bodies in hand: four of the largest at once.
@@ -45,7 +50,7 @@ pub struct Doors {
 
 impl Doors {
     /// Doors of an open office.
-    pub fn new(office: Arc<Office>, reader: StoreReader, config: &Config) -> Doors {
+    pub fn new(office: Arc<Office>, reader: StoreReader, files: BlobStore, config: &Config) -> Doors {
         let metrics = if config.metrics.enabled {
             let recorder = metrics_exporter_prometheus::PrometheusBuilder::new();
             recorder
@@ -60,6 +65,13 @@ impl Doors {
             bodies: Arc::new(Semaphore::new(4 * (office.limits.body_bytes_max >> 10).max(1))),
             body_timeout: config.listen.body_timeout.get(),
             retry_after: config.sync.retry_after.get().as_secs().max(1),
+            uploads: blobs::Uploads::new(
+                files.uploads(),
+                config.blobs.uploads_max,
+                config.blobs.upload_expiry.get(),
+            ),
+            blob_size_max: config.blobs.size_max.bytes(),
+            files,
             office,
             reader,
             metrics,
@@ -128,6 +140,34 @@ pub fn routes(app: &mut web::ServiceConfig) {
             "/api/v2/members/{hub}/{act:fence|unfence}",
             web::to(govern::fence),
         ))
+        .service(
+            web::resource("/api/v2/blobs")
+                .route(web::to(blobs::options).method(Method::OPTIONS))
+                .route(web::to(blobs::create).method(Method::POST))
+                .default_service(web::to(|request: HttpRequest| {
+                    ready(wrong_method(&request, "OPTIONS and POST"))
+                })),
+        )
+        .service(
+            web::resource("/api/v2/blobs/uploads/{upload}")
+                .route(web::to(blobs::options).method(Method::OPTIONS))
+                .route(web::to(blobs::offset).method(Method::HEAD))
+                .route(web::to(blobs::go_on).method(Method::PATCH))
+                .route(web::to(blobs::go_on).method(Method::POST))
+                .route(web::to(blobs::drop_one).method(Method::DELETE))
+                .default_service(web::to(|request: HttpRequest| {
+                    ready(wrong_method(&request, "HEAD and PATCH and DELETE"))
+                })),
+        )
+        .service(get("/api/v2/blobs/{sha256}/status", web::to(blobs::status)))
+        .service(
+            web::resource("/api/v2/blobs/{sha256}")
+                .route(web::to(blobs::download).method(Method::GET))
+                .route(web::to(blobs::download).method(Method::HEAD))
+                .default_service(web::to(|request: HttpRequest| {
+                    ready(wrong_method(&request, "GET and HEAD"))
+                })),
+        )
         .service(
             web::resource("/api/v2/policy")
                 .route(web::to(govern::policy).method(Method::GET))

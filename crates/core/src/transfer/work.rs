@@ -229,18 +229,18 @@ fn take(
     stored: Stored,
 ) -> Result<Taken, WorkError> {
     let len = chunk_len(manifest.size, index);
-    let kept = stored.clone();
-    let verified = match unpack(stored, len) {
-        Some(raw) => manifest.verifies(index, &raw),
-        None => false,
+    let verified = if stored.packed {
+        unpack(stored.clone(), len).is_some_and(|raw| manifest.verifies(index, &raw))
+    } else {
+        manifest.verifies(index, &stored.bytes)
     };
     if !verified && !zoo::planted(Bug::ChunkUnverified) {
         return Ok(Taken::Bad);
     }
     if in_row(manifest.size) {
-        return Ok(Taken::Verified(kept));
+        return Ok(Taken::Verified(stored));
     }
-    match files.write(manifest.id, manifest.size, index, &kept) {
+    match files.write(manifest.id, manifest.size, index, &stored) {
         Ok(()) => Ok(Taken::Written),
         Err(FileError::NoRoom) => Ok(Taken::NoRoom),
         Err(error) => Err(error.into()),
