@@ -313,8 +313,8 @@ impl Checksum {
         let (algorithm, value) = given.split_once(' ').unwrap_or((given, ""));
         let bytes = BASE64.decode(value.trim().as_bytes());
         match (algorithm, bytes) {
-            ("sha1", Ok(bytes)) => Ok(Checksum::Sha1(Sha1::new(), bytes)),
-            ("sha256", Ok(bytes)) => Ok(Checksum::Sha256(Sha256::new(), bytes)),
+            ("sha1", Ok(bytes)) if bytes.len() == 20 => Ok(Checksum::Sha1(Sha1::new(), bytes)),
+            ("sha256", Ok(bytes)) if bytes.len() == 32 => Ok(Checksum::Sha256(Sha256::new(), bytes)),
             _ => {
                 let detail = "Upload-Checksum is \"sha1\" or \"sha256\", a space, and the hash in base64";
                 Err(Problem::bad_request("unknown_checksum", detail))
