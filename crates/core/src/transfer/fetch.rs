@@ -238,7 +238,6 @@ impl Transfer {
         }
         let len = chunk_len(fetch.manifest.size, index);
         if let Some(peer) = self.links.get_mut(&link) {
-            peer.came(len);
             peer.moved_at = now.mono;
             peer.learn(
                 now.mono.saturating_sub(asked_at),
@@ -246,7 +245,14 @@ impl Transfer {
                 self.settings.window_bytes_max,
             );
         }
-        if fetch.have.has(index) {
+        // What is being verified keeps its place in the window until that is done: so much may be in memory.
+        let (known, lacks) = (fetch.have.has(index), stored.is_none());
+        if (known || lacks)
+            && let Some(peer) = self.links.get_mut(&link)
+        {
+            peer.came(len);
+        }
+        if known {
             return; // another was faster
         }
         let Some(stored) = stored else {
@@ -282,8 +288,9 @@ impl Transfer {
                 id,
                 manifest,
                 index,
+                len,
                 taken,
-            } => self.took(now, link, id, manifest, index, taken, out),
+            } => self.took(now, link, id, manifest, index, len, taken, out),
             Done::Synced { id } => self.synced(now, id, out),
             Done::Looked { id, found } => self.looked(id, &found, out),
             Done::Served { link, rest } => self.served(link, rest),
@@ -306,9 +313,13 @@ impl Transfer {
         id: BlobId,
         manifest: Digest,
         index: u32,
+        len: usize,
         taken: Taken,
         out: &mut Vec<Output>,
     ) {
+        if let Some(peer) = self.links.get_mut(&link) {
+            peer.came(len);
+        }
         let Some(want) = self.wants.get_mut(&id) else {
             return;
         };
@@ -444,7 +455,8 @@ impl Transfer {
                     .iter()
                     .any(|(other, _)| *other != link && want.is_source(*other, now.mono).is_some());
                 let Some(fetch) = &mut want.fetch else { continue };
-                if give_up {
+                let waited = fetch.asked.values().flatten().any(|(of, _)| *of == link);
+                if give_up && waited {
                     fetch.ask_no_more(link);
                     want.sources.remove(&link);
                 } else if others {

@@ -94,6 +94,8 @@ pub enum Done {
         manifest: Digest,
         /// Which chunk.
         index: u32,
+        /// Its bytes.
+        len: usize,
         /// What became of it.
         taken: Taken,
     },
@@ -171,6 +173,7 @@ pub fn perform(
             index,
             stored,
         } => {
+            let len = chunk_len(manifest.size, index);
             let taken = take(files, &manifest, index, stored)?;
             let (id, manifest) = (manifest.id, manifest.digest());
             Done::Took {
@@ -178,6 +181,7 @@ pub fn perform(
                 id,
                 manifest,
                 index,
+                len,
                 taken,
             }
         }

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 
 use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 
-use super::Message;
+use super::{BlobMessage, Message};
 use crate::limits::Limits;
 
 const LZ4: u8 = 1;
@@ -61,6 +61,8 @@ pub enum FrameError {
 pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Vec<u8>> {
     let bytes = rmp_serde::to_vec_named(message)
         .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
+    // Chunks of blobs are packed by themselves, where that pays.
+    let lz4 = lz4 && !matches!(message, Message::Blob(BlobMessage::Chunks { .. }));
     let piece_max = limits.frame_bytes_max - HEAD;
     let pieces: Vec<&[u8]> = bytes.chunks(piece_max).collect();
     let last = pieces.len() - 1;
@@ -115,6 +117,10 @@ impl Assembler {
             return Err(FrameError::TooLarge(limits.frame_bytes_max));
         }
         let room = limits.message_bytes_max.saturating_sub(self.pieces.len());
+        if self.pieces.is_empty() && flags == 0 {
+            // The usual case of what is not packed: read where it lies.
+            return decode(payload, limits).map(Some);
+        }
         let before = self.pieces.len();
         if flags & LZ4 != 0 {
             // Unpacked no further than one byte beyond the bound: a bomb costs no more than that.
@@ -133,13 +139,15 @@ impl Assembler {
             return Ok(None);
         }
         let bytes = std::mem::take(&mut self.pieces);
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(&bytes);
-        deserializer.set_max_depth(limits.depth_max);
-        let message = serde::Deserialize::deserialize(&mut deserializer);
-        message
-            .map(Some)
-            .map_err(|error: rmp_serde::decode::Error| FrameError::Message(error.to_string()))
+        decode(&bytes, limits).map(Some)
     }
+}
+
+fn decode(bytes: &[u8], limits: &Limits) -> Result<Message, FrameError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(limits.depth_max);
+    serde::Deserialize::deserialize(&mut deserializer)
+        .map_err(|error: rmp_serde::decode::Error| FrameError::Message(error.to_string()))
 }
 
 #[cfg(test)]
