@@ -170,7 +170,7 @@ pub struct Tuning {
     /// Bytes of chunks asked of one peer at a time.
     pub blob_window_bytes_max: usize,
     /// Bytes of a blob after which what came of it is synced.
-    pub blob_sync_bytes: u64,
+    pub blob_sync_bytes: usize,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.

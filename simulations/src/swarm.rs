@@ -323,7 +323,7 @@ fn draw_photos(rng: &mut Rng, plan: &mut Plan) {
     }
     let lasts = plan.heal_at.as_millis() as u64;
     plan.tuning.blob_window_bytes_max = (1 + rng.below(4)) << 20;
-    plan.tuning.blob_sync_bytes = (1 + rng.below(3) as u64) << 20;
+    plan.tuning.blob_sync_bytes = (1 + rng.below(3)) << 20;
     let slow = |line: &Line| line.bandwidth > 0;
     let slow = slow(&plan.line) || plan.lines.values().any(slow) || plan.tuning.frame_bytes_max < 3_000;
     for number in 0..1 + rng.below(4) as u64 {
@@ -335,9 +335,26 @@ fn draw_photos(rng: &mut Rng, plan: &mut Plan) {
             3 => (1 << 20) + rng.below(2) - 1,
             _ => rng.below(5 << 20),
         };
+        let at = Duration::from_millis(rng.draw() % (lasts * 9 / 10).max(1));
+        if one_in(rng, 2) {
+            // While it comes, a hub ends, or its disk is full.
+            let hub = rng.below(plan.hubs.len());
+            let lasts = millis(rng, 2_000, 20_000);
+            let what = match rng.below(3) {
+                0 => Do::DiskFull { hub, lasts },
+                1 => Do::PowerCut { hub, lasts },
+                _ => Do::Kill { hub, lasts },
+            };
+            let soon = at + millis(rng, 500, 8_000);
+            plan.events.push(Event {
+                number: NUMBERS_FROM + 100 + number,
+                at: soon.min(plan.heal_at),
+                what,
+            });
+        }
         plan.events.push(Event {
             number: NUMBERS_FROM + number,
-            at: Duration::from_millis(rng.draw() % (lasts * 9 / 10).max(1)),
+            at,
             what: Do::Attach {
                 client: rng.below(plan.clients.len()),
                 thing: THINGS[rng.below(THINGS.len())].to_owned(),

@@ -20,9 +20,9 @@ const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a read may take, from request to the last byte.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an exchange may take: its bodies may be large and the radio link poor.
-const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One hub, and the connections to it that are kept open.
 pub struct Hub {
@@ -186,7 +186,17 @@ impl Hub {
         }
     }
 
-    async fn get(&self, path: &str) -> Result<Value, ApiError> {
+    /// A call by hand.
+    pub(super) fn request(&self, method: Method, path: &str) -> awc::ClientRequest {
+        self.client.request(method, self.url.with(path))
+    }
+
+    /// Bounds of what is read.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, ApiError> {
         let (_, answer, _) = self.call(Method::GET, path, None, READ_TIMEOUT).await?;
         Ok(answer)
     }
@@ -195,7 +205,7 @@ impl Hub {
         read.map_err(|malformed| self.error(malformed.into()))
     }
 
-    fn error(&self, failure: Failure) -> ApiError {
+    pub(super) fn error(&self, failure: Failure) -> ApiError {
         ApiError {
             url: self.url.clone(),
             failure,
@@ -296,7 +306,7 @@ fn refused(status: u16, document: Option<Value>, limits: &Limits) -> Failure {
     Failure::Refused(Box::new(Refusal::read(status, document, limits)))
 }
 
-fn send_error(error: &SendRequestError) -> Failure {
+pub(super) fn send_error(error: &SendRequestError) -> Failure {
     let detail = error.to_string();
     match error {
         SendRequestError::Connect(ConnectError::Disconnected) => Failure::Cut { detail },

@@ -5,11 +5,13 @@
 //! Invariant: all calls may be repeated. Reads change nothing, and pushing a record twice is pushing it once.
 
 mod address;
+mod blobs;
 mod error;
 mod http;
 mod sync;
 
 pub use address::{AddressError, HubUrl};
+pub use blobs::{BlobHere, Download, UploadState};
 pub use error::ApiError;
 pub use http::Hub;
 pub use sync::{Keeper, SyncError, sync};

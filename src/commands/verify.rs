@@ -4,16 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use inbetweenies_core::blob::chunks_of;
 use inbetweenies_core::merkle::chain;
 use inbetweenies_core::merkle::mirror::Mirror;
 use inbetweenies_core::merkle::tree::Tree;
-use inbetweenies_core::store::{StoreError, read_meta};
+use inbetweenies_core::store::{
+    Family, HeldRow, OfBlob, StoreError, blob_kind, blob_of, decode_row, read_meta, scan_prefix,
+};
+use inbetweenies_core::transfer::read_verified;
 use inbetweenies_core::value::{Map, Value};
 use serde_json::json;
 
 use super::say::{self, Failure, clean, count};
 use crate::api::{Hub, HubUrl};
-use crate::store::{self, RocksStore, StoreOptions};
+use crate::store::{self, BlobStore, RocksStore, StoreOptions, StoreReader};
 
 /// How long all hubs have to be found equal.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -56,6 +60,8 @@ pub fn run(args: &Args) -> ExitCode {
 struct Found {
     rows: u64,
     records: u64,
+    /// Of which something is held.
+    blobs: u64,
     damaged: Vec<String>,
     root: Option<String>,
 }
@@ -69,15 +75,15 @@ fn offline(args: &Args, data: &std::path::Path) -> Result<ExitCode, Failure> {
     };
     let opened = RocksStore::open(data, &options).map_err(|error| Failure::new(error.to_string()))?;
     let reader = opened.reader();
-    let found = examine(&reader).map_err(|error| Failure::io(error.to_string()))?;
+    let found = examine(&reader, data).map_err(|error| Failure::io(error.to_string()))?;
     reader.quiet();
     let document = json!({
-        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "merkle_root": found.root,
+        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "blobs": found.blobs, "merkle_root": found.root,
         "damaged": found.damaged,
     });
     let mut words = format!(
-        "{} in {}: every block, every record, every log and the tree were read",
-        count(found.records as usize, "record"),
+        "{} in {}: every block, every record, every log, every chunk and the tree were read",
+        count(found.records as usize, "record") + " and " + &count(found.blobs as usize, "blob"),
         data.display()
     );
     if let Some(root) = &found.root {
@@ -96,7 +102,7 @@ fn offline(args: &Args, data: &std::path::Path) -> Result<ExitCode, Failure> {
     )))
 }
 
-fn examine(reader: &crate::store::StoreReader) -> Result<Found, StoreError> {
+fn examine(reader: &StoreReader, data: &std::path::Path) -> Result<Found, StoreError> {
     let rows = store::verify(reader)?.rows;
     let snapshot = reader.snapshot();
     let mut damaged = Vec::new();
@@ -132,13 +138,47 @@ fn examine(reader: &crate::store::StoreReader) -> Result<Found, StoreError> {
     {
         damaged.push(format!("{} records where {} were counted", records, meta.records));
     }
+    let (blobs, chunks) = chunks(reader, data)?;
+    damaged.extend(chunks);
     let root = kept.root().filter(|_| !rebuilt || kept.key().is_some());
     Ok(Found {
         rows,
         records,
+        blobs,
         damaged,
         root: root.map(|root| root.to_string()),
     })
+}
+
+/// Blobs of which something is held, and their chunks that are not what they should be.
+fn chunks(reader: &StoreReader, data: &std::path::Path) -> Result<(u64, Vec<String>), StoreError> {
+    let (snapshot, mut files) = (reader.snapshot(), BlobStore::as_it_is(data, reader));
+    let (mut held, mut failed) = (Vec::new(), None);
+    scan_prefix(
+        &snapshot,
+        Family::Blobs,
+        &blob_kind(OfBlob::Held),
+        &mut |key, row| {
+            match decode_row::<HeldRow>(Family::Blobs, row) {
+                Ok(row) => held.extend(blob_of(key).map(|id| (id, row))),
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut damaged = Vec::new();
+    for (id, row) in &held {
+        for index in (0..chunks_of(row.size)).filter(|index| row.whole || row.have.has(*index)) {
+            let read = read_verified(&mut files, &snapshot, *id, index);
+            if !matches!(read, Ok(Some(_))) {
+                damaged.push(format!("chunk {index} of the blob {id}"));
+            }
+        }
+    }
+    Ok((held.len() as u64, damaged))
 }
 
 fn map(value: Option<&Value>) -> Option<&Map> {

@@ -73,6 +73,16 @@ impl BlobStore {
         Ok(store)
     }
 
+    /// The files of a store that does not run, as they are.
+    pub fn as_it_is(data: &Path, reader: &StoreReader) -> BlobStore {
+        BlobStore(Arc::new(Inner {
+            path: data.join(BLOBS),
+            reader: reader.clone(),
+            open: Mutex::default(),
+            fresh: Mutex::default(),
+        }))
+    }
+
     fn sweep(&self) -> io::Result<()> {
         let snapshot = self.0.reader.snapshot();
         for folder in fs::read_dir(&self.0.path)? {

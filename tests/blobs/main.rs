@@ -4,6 +4,7 @@
 mod support;
 
 mod bad;
+mod client;
 mod http;
 
 use std::fs;

@@ -66,7 +66,7 @@ impl Invariant for Blobs {
                 if *how == FaultKind::PowerCut {
                     // What was not synced is gone.
                     self.written.remove(hub);
-                    self.excused += world.plan.tuning.blob_sync_bytes.div_ceil(CHUNK_BYTES as u64);
+                    self.excused += world.plan.tuning.blob_sync_bytes.div_ceil(CHUNK_BYTES) as u64;
                 }
                 self.excused += 1 + (world.plan.tuning.blob_window_bytes_max / CHUNK_BYTES) as u64;
                 Ok(())

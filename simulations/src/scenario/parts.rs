@@ -185,7 +185,7 @@ pub enum Setting<'t> {
 }
 
 /// All settings, by name.
-pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 24] {
+pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 26] {
     use Setting::{Bytes, Count, Time};
     [
         (
@@ -213,6 +213,8 @@ pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 24] {
             "tree_keep_changes",
             Count(&mut tuning.tree_keep_changes, bounds::RECORDS),
         ),
+        ("blob_window_bytes_max", Bytes(&mut tuning.blob_window_bytes_max)),
+        ("blob_sync_bytes", Bytes(&mut tuning.blob_sync_bytes)),
         ("probe_period", Time(&mut tuning.probe_period)),
         ("probe_timeout", Time(&mut tuning.probe_timeout)),
         ("suspect_timeout", Time(&mut tuning.suspect_timeout)),

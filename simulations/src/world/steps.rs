@@ -73,7 +73,7 @@ fn blob_settings(tuning: &Tuning) -> transfer::Settings {
         pin_types: Vec::new(),
         budget: None,
         window_bytes_max: tuning.blob_window_bytes_max,
-        sync_bytes: tuning.blob_sync_bytes,
+        sync_bytes: tuning.blob_sync_bytes as u64,
         unreferenced_min: Duration::from_secs(7 * 24 * 3_600),
     }
 }

@@ -1,5 +1,6 @@
 //! `client`: read and edit a home from this device, with or without a hub in reach.
 
+mod blobs;
 mod check;
 mod conflicts;
 mod edit;
@@ -121,6 +122,10 @@ enum Command {
     Resolve(settle::Resolve),
     /// Put a thing, a room with what is in it, or the whole home back as it was: new edits, which can be undone
     Restore(settle::PutBack),
+    /// Attach files to a thing: photos, manuals, anything; without a hub they are kept here until there is one
+    Attach(blobs::Attach),
+    /// Fetch what is attached to a thing, from the hub or from this device
+    Fetch(blobs::Fetch),
     /// What this store holds, what is pending, what was refused
     Status,
 }
@@ -195,6 +200,8 @@ async fn act(args: Args) -> Result<ExitCode, Failure> {
         Command::Conflicts => conflicts::conflicts(&Sight::now(Store::open(dir)?), desk.json),
         Command::Resolve(wish) => settle::resolve(&desk, Store::open(dir)?, wish).await,
         Command::Restore(wish) => settle::restore(&desk, Store::open(dir)?, wish).await,
+        Command::Attach(wish) => blobs::attach(&desk, Store::open(dir)?, wish).await,
+        Command::Fetch(wish) => blobs::fetch(&desk, Store::open(dir)?, wish).await,
         Command::Status => show::status(&Store::open(dir)?, desk.json),
     }
 }

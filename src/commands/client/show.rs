@@ -304,6 +304,8 @@ pub fn status(store: &Store, json: bool) -> Result<ExitCode, Failure> {
         count(entities, "entity"),
         count(edges, "relationship")
     );
+    let kept = super::blobs::Shelf::of(store.dir()).all();
+    let kept_bytes: u64 = kept.iter().map(|(_, kept)| kept.size).sum();
     let words = say::table(&[
         row("store", &store.dir().display().to_string()),
         row("user", &clean(replica.user_id())),
@@ -311,12 +313,17 @@ pub fn status(store: &Store, json: bool) -> Result<ExitCode, Failure> {
         row("home", home.as_deref().unwrap_or("not synced yet")),
         row("holds", &holds),
         row("pending", &count(pending.len(), "change set")),
+        row(
+            "attachments",
+            &format!("{} not safe on a hub yet ({kept_bytes} bytes)", kept.len()),
+        ),
         row("refused", &count(refused.len(), "change set")),
     ]);
     let document = json!({
         "store": store.dir(), "device_id": replica.device_id(), "user_id": replica.user_id(), "home_id": home,
         "records": replica.records(), "entities": entities, "relationships": edges,
-        "pending": pending, "refused": refused, "vector_clock": clock, "clock_checks": checks,
+        "pending": pending, "refused": refused,
+        "attachments": {"count": kept.len(), "bytes": kept_bytes}, "vector_clock": clock, "clock_checks": checks,
     });
     say::answer(json, &document, &(words + &lines));
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use inbetweenies_client::{Options, Replica, Store, Summary};
 use inbetweenies_core::wire::clock_to_wire;
 use serde_json::json;
 
+use super::blobs::{Brought, Shelf, bring};
 use crate::api::{Hub, HubUrl, SyncError, sync};
 use crate::commands::say::{self, Failure, count};
 
@@ -24,9 +25,43 @@ pub async fn run(store: &mut Store, hub: &Hub, options: Options, json: bool) -> 
         }
         Err(error) => return Err(error.into()),
     };
-    let document = document(&summary, store.replica());
-    say::answer(json, &document, &words(&summary, hub.url()));
+    let mut document = document(&summary, store.replica());
+    let mut words = words(&summary, hub.url());
+    let shelf = Shelf::of(store.dir());
+    if !shelf.all().is_empty() {
+        let brought = bring(&shelf, hub).await?;
+        words += &attachments(&brought);
+        let waiting = brought
+            .waiting
+            .iter()
+            .map(|(id, why)| json!({"blob_id": id.to_string(), "why": why}));
+        document["attachments"] = json!({
+            "safe": brought.safe, "bytes_sent": brought.sent, "bytes_resumed": brought.resumed,
+            "kept_here": waiting.collect::<Vec<_>>(),
+        });
+    }
+    say::answer(json, &document, &words);
     Ok(code(&summary))
+}
+
+/// What became of attachments, in words.
+fn attachments(brought: &Brought) -> String {
+    let mut words = String::new();
+    if brought.safe > 0 {
+        words += &format!(
+            "
+{} safe on the hub",
+            count(brought.safe, "attachment")
+        );
+    }
+    for (id, why) in &brought.waiting {
+        words += &format!(
+            "
+attachment {id} is kept here: {}",
+            say::clean(why)
+        );
+    }
+    words
 }
 
 /// Something was refused: the person has to do something.
