@@ -4,16 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use inbetweenies_core::blob::chunks_of;
 use inbetweenies_core::merkle::chain;
 use inbetweenies_core::merkle::mirror::Mirror;
 use inbetweenies_core::merkle::tree::Tree;
-use inbetweenies_core::store::{StoreError, read_meta};
+use inbetweenies_core::store::{
+    Family, HeldRow, OfBlob, StoreError, blob_kind, blob_of, decode_row, read_meta, scan_prefix,
+};
+use inbetweenies_core::transfer::{WorkError, read_verified};
 use inbetweenies_core::value::{Map, Value};
 use serde_json::json;
 
 use super::say::{self, Failure, clean, count};
 use crate::api::{Hub, HubUrl};
-use crate::store::{self, RocksStore, StoreOptions};
+use crate::store::{self, BlobStore, RocksStore, StoreOptions};
 
 /// How long all hubs have to be found equal.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -56,6 +60,7 @@ pub fn run(args: &Args) -> ExitCode {
 struct Found {
     rows: u64,
     records: u64,
+    blobs: usize,
     damaged: Vec<String>,
     root: Option<String>,
 }
@@ -69,15 +74,22 @@ fn offline(args: &Args, data: &std::path::Path) -> Result<ExitCode, Failure> {
     };
     let opened = RocksStore::open(data, &options).map_err(|error| Failure::new(error.to_string()))?;
     let reader = opened.reader();
-    let found = examine(&reader).map_err(|error| Failure::io(error.to_string()))?;
+    let mut found = examine(&reader).map_err(|error| Failure::io(error.to_string()))?;
+    let mut files = BlobStore::look(data, &reader);
+    let (blobs, damaged) =
+        examine_blobs(&reader, &mut files).map_err(|error| Failure::io(error.to_string()))?;
+    found.blobs = blobs;
+    found.damaged.extend(damaged);
     reader.quiet();
     let document = json!({
-        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "merkle_root": found.root,
+        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "blobs": found.blobs,
+        "merkle_root": found.root,
         "damaged": found.damaged,
     });
     let mut words = format!(
-        "{} in {}: every block, every record, every log and the tree were read",
+        "{} and {} in {}: every block, every record, every log, the tree and every chunk were read",
         count(found.records as usize, "record"),
+        count(found.blobs, "blob"),
         data.display()
     );
     if let Some(root) = &found.root {
@@ -136,9 +148,44 @@ fn examine(reader: &crate::store::StoreReader) -> Result<Found, StoreError> {
     Ok(Found {
         rows,
         records,
+        blobs: 0,
         damaged,
         root: root.map(|root| root.to_string()),
     })
+}
+
+/// Reads every chunk that counts as held, and holds it against its blob's name.
+fn examine_blobs(
+    reader: &store::StoreReader,
+    files: &mut BlobStore,
+) -> Result<(usize, Vec<String>), WorkError> {
+    let snapshot = reader.snapshot();
+    let (mut held, mut failed) = (Vec::new(), None);
+    scan_prefix(
+        &snapshot,
+        Family::Blobs,
+        &blob_kind(OfBlob::Held),
+        &mut |key, row| {
+            match decode_row::<HeldRow>(Family::Blobs, row) {
+                Ok(row) => held.extend(blob_of(key).map(|id| (id, row))),
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let mut damaged = Vec::new();
+    for (id, row) in &held {
+        let chunks = (0..chunks_of(row.size)).filter(|index| row.whole || row.have.has(*index));
+        for index in chunks {
+            if read_verified(files, &snapshot, *id, index)?.is_none() {
+                damaged.push(format!("chunk {index} of blob {id}"));
+            }
+        }
+    }
+    Ok((held.len(), damaged))
 }
 
 fn map(value: Option<&Value>) -> Option<&Map> {
