@@ -171,10 +171,13 @@ fn an_upload_that_is_taken_over_is_gone_before_its_bytes_are_packed() {
     let files = files(dir.path(), &store);
     let bytes = mixed();
     let upload = upload(&files, &bytes);
-    let other = manifest(&noise(6 * CHUNK_BYTES, 9)); // longer than the file: taking over fails in the middle
-    assert!(files.adopt(&upload.path(), &other).is_err());
+    let manifest = manifest(&bytes);
+    // Something that is no file stands in its place: what was begun cannot be ended.
+    fs::create_dir_all(place(dir.path(), manifest.id)).unwrap();
+    assert!(files.adopt(&upload.path(), &manifest).is_err());
     assert!(Upload::open(&files.uploads(), upload.name()).unwrap().is_none());
-    assert!(!place(dir.path(), other.id).exists());
+    let left = fs::read_dir(place(dir.path(), manifest.id).parent().unwrap()).unwrap();
+    assert_eq!(left.count(), 1, "nothing half done stays");
 }
 
 #[test]
