@@ -25,7 +25,7 @@ fn bad_files_are_told_where_and_what_to_do() {
         (
             "name = \"attic\"",
             "hub.toml:1:1: unknown section `name`: the sections are hub, listen, storage, mesh, gossip, \
-             sync, conflict, merkle, retention, limits, log, metrics",
+             sync, conflict, merkle, blobs, retention, limits, log, metrics",
         ),
         (
             "hub = \"attic\"",
