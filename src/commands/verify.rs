@@ -11,13 +11,13 @@ use inbetweenies_core::merkle::tree::Tree;
 use inbetweenies_core::store::{
     Family, HeldRow, OfBlob, StoreError, blob_kind, blob_of, decode_row, read_meta, scan_prefix,
 };
-use inbetweenies_core::transfer::read_verified;
+use inbetweenies_core::transfer::{WorkError, read_verified};
 use inbetweenies_core::value::{Map, Value};
 use serde_json::json;
 
 use super::say::{self, Failure, clean, count};
 use crate::api::{Hub, HubUrl};
-use crate::store::{self, BlobStore, RocksStore, StoreOptions, StoreReader};
+use crate::store::{self, BlobStore, RocksStore, StoreOptions};
 
 /// How long all hubs have to be found equal.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -60,8 +60,7 @@ pub fn run(args: &Args) -> ExitCode {
 struct Found {
     rows: u64,
     records: u64,
-    /// Of which something is held.
-    blobs: u64,
+    blobs: usize,
     damaged: Vec<String>,
     root: Option<String>,
 }
@@ -75,15 +74,22 @@ fn offline(args: &Args, data: &std::path::Path) -> Result<ExitCode, Failure> {
     };
     let opened = RocksStore::open(data, &options).map_err(|error| Failure::new(error.to_string()))?;
     let reader = opened.reader();
-    let found = examine(&reader, data).map_err(|error| Failure::io(error.to_string()))?;
+    let mut found = examine(&reader).map_err(|error| Failure::io(error.to_string()))?;
+    let mut files = BlobStore::look(data, &reader);
+    let (blobs, damaged) =
+        examine_blobs(&reader, &mut files).map_err(|error| Failure::io(error.to_string()))?;
+    found.blobs = blobs;
+    found.damaged.extend(damaged);
     reader.quiet();
     let document = json!({
-        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "blobs": found.blobs, "merkle_root": found.root,
+        "sound": found.damaged.is_empty(), "rows": found.rows, "records": found.records, "blobs": found.blobs,
+        "merkle_root": found.root,
         "damaged": found.damaged,
     });
     let mut words = format!(
-        "{} in {}: every block, every record, every log, every chunk and the tree were read",
-        count(found.records as usize, "record") + " and " + &count(found.blobs as usize, "blob"),
+        "{} and {} in {}: every block, every record, every log, the tree and every chunk were read",
+        count(found.records as usize, "record"),
+        count(found.blobs, "blob"),
         data.display()
     );
     if let Some(root) = &found.root {
@@ -102,7 +108,7 @@ fn offline(args: &Args, data: &std::path::Path) -> Result<ExitCode, Failure> {
     )))
 }
 
-fn examine(reader: &StoreReader, data: &std::path::Path) -> Result<Found, StoreError> {
+fn examine(reader: &crate::store::StoreReader) -> Result<Found, StoreError> {
     let rows = store::verify(reader)?.rows;
     let snapshot = reader.snapshot();
     let mut damaged = Vec::new();
@@ -138,21 +144,22 @@ fn examine(reader: &StoreReader, data: &std::path::Path) -> Result<Found, StoreE
     {
         damaged.push(format!("{} records where {} were counted", records, meta.records));
     }
-    let (blobs, chunks) = chunks(reader, data)?;
-    damaged.extend(chunks);
     let root = kept.root().filter(|_| !rebuilt || kept.key().is_some());
     Ok(Found {
         rows,
         records,
-        blobs,
+        blobs: 0,
         damaged,
         root: root.map(|root| root.to_string()),
     })
 }
 
-/// Blobs of which something is held, and their chunks that are not what they should be.
-fn chunks(reader: &StoreReader, data: &std::path::Path) -> Result<(u64, Vec<String>), StoreError> {
-    let (snapshot, mut files) = (reader.snapshot(), BlobStore::as_it_is(data, reader));
+/// Reads every chunk that counts as held, and holds it against its blob's name.
+fn examine_blobs(
+    reader: &store::StoreReader,
+    files: &mut BlobStore,
+) -> Result<(usize, Vec<String>), WorkError> {
+    let snapshot = reader.snapshot();
     let (mut held, mut failed) = (Vec::new(), None);
     scan_prefix(
         &snapshot,
@@ -167,18 +174,18 @@ fn chunks(reader: &StoreReader, data: &std::path::Path) -> Result<(u64, Vec<Stri
         },
     )?;
     if let Some(error) = failed {
-        return Err(error);
+        return Err(error.into());
     }
     let mut damaged = Vec::new();
     for (id, row) in &held {
-        for index in (0..chunks_of(row.size)).filter(|index| row.whole || row.have.has(*index)) {
-            let read = read_verified(&mut files, &snapshot, *id, index);
-            if !matches!(read, Ok(Some(_))) {
-                damaged.push(format!("chunk {index} of the blob {id}"));
+        let chunks = (0..chunks_of(row.size)).filter(|index| row.whole || row.have.has(*index));
+        for index in chunks {
+            if read_verified(files, &snapshot, *id, index)?.is_none() {
+                damaged.push(format!("chunk {index} of blob {id}"));
             }
         }
     }
-    Ok((held.len() as u64, damaged))
+    Ok((held.len(), damaged))
 }
 
 fn map(value: Option<&Value>) -> Option<&Map> {

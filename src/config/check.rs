@@ -4,6 +4,7 @@ use super::errors::{ConfigError, ConfigErrors};
 use super::keys::Config;
 use super::origin::{Origin, Origins};
 use super::units::Duration;
+use super::values::BlobPolicy;
 
 /// Adds what is wrong between the keys of a config.
 pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigErrors) {
@@ -13,6 +14,11 @@ pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigError
         errors.push(ConfigError::NotLoopback {
             at: at(origins, &["listen.address", "listen.open"]),
             address,
+        });
+    }
+    if config.blobs.policy == BlobPolicy::Pinned && config.blobs.pin_types.is_empty() {
+        errors.push(ConfigError::PinsNothing {
+            at: at(origins, &["blobs.policy", "blobs.pin_types"]),
         });
     }
     ordered(

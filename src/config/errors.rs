@@ -75,6 +75,16 @@ pub enum ConfigError {
         /// The address.
         address: SocketAddr,
     },
+    /// Blobs of pinned types are to be fetched, and no type is pinned.
+    #[error(
+        "{}: blobs.policy: \"pinned\" fetches blobs of the types in blobs.pin_types, which names none: name some, or \
+         write \"on_demand\"",
+        at.place()
+    )]
+    PinsNothing {
+        /// Where the policy stands.
+        at: Origin,
+    },
     /// One key's value is above that of another that bounds it.
     #[error("{}: {key}: {value} is more than {above_key}, which is {above}: {reason}", at.place())]
     Order {

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(section_hint("gosip"), "did you mean `gossip`?");
         assert_eq!(
             section_hint("colours"),
-            "the sections are hub, listen, storage, mesh, gossip, sync, conflict, merkle, retention, limits, log, metrics"
+            "the sections are hub, listen, storage, mesh, gossip, sync, conflict, merkle, blobs, retention, limits, log, metrics"
         );
         assert_eq!(
             variable_hint("INBETWEENIES__LISTEN__ADRESS"),

@@ -184,6 +184,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
 
     let closing = reader.clone();
     let doors = web::Data::new(door::Doors::new(office.clone(), reader, files, &config));
+    actix_rt::spawn(doors.clone().into_inner().tidy());
     let loopback_only = !config.listen.open;
     let server = HttpServer::new(move || {
         App::new()

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use inbetweenies_core::blob::FileError;
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::store::StoreError;
 use inbetweenies_core::transfer::{self, Done, Work, perform};
@@ -63,18 +64,22 @@ fn work(waiting: &Mutex<Receiver<Work>>, office: &Arc<Office>, mut files: BlobSt
         let Ok(work) = next else { return };
         if let Work::Adopt { ticket, manifest } = work {
             let adopted = match office.upload_of(ticket) {
-                Some(path) => files.adopt(&path, &manifest),
-                None => continue, // whoever brought it has gone, and its file with it
+                Some(path) if path.exists() => files.adopt(&path, &manifest),
+                _ => {
+                    office.not_stored(ticket);
+                    continue; // its file has gone
+                }
             };
             match adopted {
                 Ok(()) => {
                     let done = Done::Adopted { ticket, manifest };
                     office.post(Mail::Transfer(transfer::Input::Done(done)));
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "an upload was not taken over");
+                Err(FileError::NoRoom) => {
+                    tracing::warn!("an upload was not taken over: the disk is full");
                     office.not_stored(ticket);
                 }
+                Err(error) => failed(&error),
             }
             continue;
         }
@@ -85,13 +90,18 @@ fn work(waiting: &Mutex<Receiver<Work>>, office: &Arc<Office>, mut files: BlobSt
                 }
                 office.post(Mail::Transfer(transfer::Input::Done(done)));
             }
-            Err(error) => super::run::abort_on_disk(
-                "transfer",
-                &StoreError::Io {
-                    doing: "work on the file of a blob",
-                    detail: error.to_string(),
-                },
-            ),
+            Err(error) => failed(&error),
         }
     }
+}
+
+/// What a file holds is not known after its disk has failed.
+fn failed(error: &dyn std::fmt::Display) -> ! {
+    super::run::abort_on_disk(
+        "transfer",
+        &StoreError::Io {
+            doing: "work on the file of a blob",
+            detail: error.to_string(),
+        },
+    )
 }

@@ -59,22 +59,18 @@ impl BlobStore {
     /// Opens the folder, and takes away files of which no row tells: a crash left them between their writing and their row,
     /// or between their row's end and theirs.
     pub fn open(data: &Path, reader: &StoreReader) -> Result<BlobStore, OpenError> {
-        let path = data.join(BLOBS);
+        let store = BlobStore::look(data, reader);
         let io = |error: io::Error| OpenError::io(data, "open the folder of blobs", &error);
-        fs::create_dir_all(path.join(UPLOADS)).map_err(io)?;
-        File::open(data).and_then(|dir| dir.sync_all()).map_err(io)?;
-        let store = BlobStore(Arc::new(Inner {
-            path,
-            reader: reader.clone(),
-            open: Mutex::default(),
-            fresh: Mutex::default(),
-        }));
+        fs::create_dir_all(store.uploads()).map_err(io)?;
+        for folder in [&store.0.path, data] {
+            File::open(folder).and_then(|dir| dir.sync_all()).map_err(io)?;
+        }
         store.sweep().map_err(io)?;
         Ok(store)
     }
 
-    /// The files of a store that does not run, as they are.
-    pub fn as_it_is(data: &Path, reader: &StoreReader) -> BlobStore {
+    /// The folder as it is, to be read alone: nothing is made or taken away.
+    pub fn look(data: &Path, reader: &StoreReader) -> BlobStore {
         BlobStore(Arc::new(Inner {
             path: data.join(BLOBS),
             reader: reader.clone(),
@@ -160,9 +156,21 @@ impl BlobStore {
 
     /// Takes over what a client has brought: a file with all bytes in their order, which are the manifest's. Synced and in
     /// its place when this returns.
+    ///
+    /// It leaves the uploads, durably, before its bytes are packed: after a crash nobody takes packed bytes for those that
+    /// the client sent. A start takes away what was not finished, and the client begins anew.
     pub fn adopt(&self, upload: &Path, manifest: &Manifest) -> Result<(), FileError> {
+        if !self.has_room(4 * manifest.chunks() as usize) {
+            return Err(FileError::NoRoom);
+        }
+        let name = upload.file_name().unwrap_or_default();
+        let part = self.folder(manifest.id).join(name).with_extension("part");
         let adopt = || -> io::Result<()> {
-            let file = OpenOptions::new().read(true).write(true).open(upload)?;
+            fs::create_dir_all(self.folder(manifest.id))?;
+            fs::rename(upload, &part)?;
+            self.sync_name(manifest.id)?;
+            File::open(self.uploads())?.sync_all()?;
+            let file = OpenOptions::new().read(true).write(true).open(&part)?;
             let mut raw = vec![0; CHUNK_BYTES];
             for index in 0..manifest.chunks() {
                 let len = chunk_len(manifest.size, index);
@@ -181,12 +189,14 @@ impl BlobStore {
                 raw = stored.bytes.into_vec();
             }
             file.sync_data()?;
-            fs::create_dir_all(self.folder(manifest.id))?;
+            fs::rename(&part, self.path(manifest.id))?;
             lock(&self.0.open).retain(|(of, _)| *of != manifest.id);
-            fs::rename(upload, self.path(manifest.id))?;
             self.sync_name(manifest.id)
         };
-        adopt().map_err(failed("take over an upload"))
+        adopt().map_err(|error| {
+            drop(fs::remove_file(&part));
+            failed("take over an upload")(error)
+        })
     }
 }
 

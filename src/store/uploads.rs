@@ -108,7 +108,8 @@ impl Upload {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name().into_string().unwrap_or_default();
-            names.push(name.strip_suffix(".info").unwrap_or(&name).to_owned());
+            let of = name.strip_suffix(".info").or(name.strip_suffix(".part"));
+            names.push(of.unwrap_or(&name).to_owned());
         }
         names.sort();
         names.dedup();

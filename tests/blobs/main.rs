@@ -321,3 +321,34 @@ pub fn answer_code(answer: &Answer) -> (u16, String) {
     let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
     (answer.status, code)
 }
+
+/// The bug: a hub that was killed between the last byte of an upload and the blob told the client that all had come, and a
+/// client that hears that sends no more.
+#[test]
+fn an_upload_that_a_kill_left_full_becomes_a_blob_when_it_is_asked_for() {
+    let mut hub = HubProcess::found("kitchen");
+    for (seed, len) in [(21, 3_000), (22, 2 * MIB + 5)] {
+        let bytes = noise(len, seed);
+        let id = BlobId::of(&bytes);
+        let place = upload(&hub, len, None);
+        assert_eq!(patch(&hub, &place, 0, &bytes[..1_000]).status, 204);
+        hub.kill();
+        let name = place.rsplit('/').next().expect("a name");
+        let folder = hub.data().join("blobs/uploads");
+        let info = folder.join(format!("{name}.info"));
+        let mut row: Value =
+            serde_json::from_slice(&fs::read(&info).expect("what it is to become")).expect("JSON");
+        row["offset"] = json!(len);
+        fs::write(folder.join(name), &bytes).expect("all of its bytes");
+        fs::write(&info, row.to_string()).expect("what it is to become");
+        hub.restart();
+        let told = call(&hub, "HEAD", &place, &TUS, b"");
+        assert_eq!(
+            (told.status, told.header("upload-offset")),
+            (200, len.to_string())
+        );
+        assert_eq!(told.header("blob-id"), id.to_string());
+        assert_eq!(status(&hub, id)["held"], "whole");
+        assert!(!folder.join(name).exists());
+    }
+}

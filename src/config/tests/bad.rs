@@ -25,7 +25,7 @@ fn bad_files_are_told_where_and_what_to_do() {
         (
             "name = \"attic\"",
             "hub.toml:1:1: unknown section `name`: the sections are hub, listen, storage, mesh, gossip, \
-             sync, conflict, merkle, retention, limits, log, metrics",
+             sync, conflict, merkle, blobs, retention, limits, log, metrics",
         ),
         (
             "hub = \"attic\"",
@@ -168,6 +168,11 @@ fn bad_files_are_told_where_and_what_to_do() {
             "[gossip]\nprobe_timeout = \"2s\"",
             "hub.toml:2:17: gossip.probe_timeout: 2s is more than gossip.probe_period, which is 1s: a \
              probe must be over before the next begins",
+        ),
+        (
+            "[blobs]\npolicy = \"pinned\"",
+            "hub.toml:2:10: blobs.policy: \"pinned\" fetches blobs of the types in blobs.pin_types, which names none: \
+             name some, or write \"on_demand\"",
         ),
     ] {
         assert_eq!(messages(text), expected, "\n{text}");

@@ -78,6 +78,19 @@ impl Doors {
         }
     }
 
+    /// Drops uploads that have expired, as long as the hub runs.
+    pub async fn tidy(self: Arc<Self>) {
+        loop {
+            let uploads = self.uploads.clone();
+            match web::block(move || uploads.tidy()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the folder of uploads does not read"),
+                Err(_) => return,
+            }
+            tokio::time::sleep(blobs::SWEEP_EVERY).await;
+        }
+    }
+
     fn busy(&self, what: &str) -> Problem {
         let detail = format!("this hub has as many {what} in hand as it takes; try again in a moment");
         let mut problem = Problem::new(503, "Busy", "busy", detail);

@@ -1,5 +1,6 @@
 //! The store on real files: the suite that every store passes, and what only a disk can do to one.
 
+mod blobs;
 mod damage;
 mod differential;
 mod folder;

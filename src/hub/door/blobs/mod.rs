@@ -9,7 +9,7 @@ mod uploads;
 
 pub use download::download;
 pub use tus::{create, drop_one, go_on, offset, options};
-pub use uploads::Uploads;
+pub use uploads::{SWEEP_EVERY, Uploads};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use inbetweenies_core::blob::{BlobId, chunks_of};

@@ -10,7 +10,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use data_encoding::BASE64;
 use futures_util::StreamExt;
-use inbetweenies_core::blob::{BlobId, ROW_BYTES_MAX, pack};
+use inbetweenies_core::blob::{BlobId, Hasher, ROW_BYTES_MAX, pack};
 use inbetweenies_core::node::Mail;
 use inbetweenies_core::time::Micros;
 use inbetweenies_core::transfer::Input;
@@ -18,7 +18,7 @@ use inbetweenies_core::wire::Problem;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::uploads::{Held, disk, full_disk};
+use super::uploads::{Held, disk, full_disk, gone};
 use crate::hub::door::{Doors, body};
 use crate::store::uploads::{Upload, UploadInfo};
 
@@ -90,7 +90,11 @@ pub async fn create(request: HttpRequest, payload: web::Payload, doors: web::Dat
     respond(&request, begin(&request, payload, &doors).await)
 }
 
-async fn begin(request: &HttpRequest, payload: web::Payload, doors: &Doors) -> Result<HttpResponse, Problem> {
+async fn begin(
+    request: &HttpRequest,
+    payload: web::Payload,
+    doors: &web::Data<Doors>,
+) -> Result<HttpResponse, Problem> {
     check_version(request)?;
     let Some(length) = number(request, "upload-length")? else {
         let detail =
@@ -203,11 +207,13 @@ pub async fn offset(request: HttpRequest, path: web::Path<String>, doors: web::D
                     let synced = held.as_mut().map_or(Ok(()), Upload::sync);
                     (held, synced)
                 });
-                let (held, synced) = synced.await.map_err(|_| doors.busy("uploads"))?;
+                let (mut held, synced) = synced.await.map_err(|_| doors.busy("uploads"))?;
                 synced.map_err(|error| disk(&error))?;
-                let upload = held
-                    .as_ref()
-                    .ok_or_else(|| Problem::not_found("it is gone".to_owned()))?;
+                // A crash came between its last byte and the blob. A client that hears of all bytes sends no more.
+                if held.as_ref().is_some_and(is_full) {
+                    held = complete(&doors, held).await?;
+                }
+                let upload = held.as_ref().ok_or_else(gone)?;
                 (upload.info.clone(), upload.offset())
             }
         };
@@ -343,13 +349,18 @@ impl Checksum {
 async fn take_in(
     request: &HttpRequest,
     mut payload: web::Payload,
-    doors: &Doors,
+    doors: &web::Data<Doors>,
     mut held: Held,
 ) -> Result<HttpResponse, Problem> {
     let mut checksum = Checksum::of(request)?;
-    let upload = held
-        .as_ref()
-        .ok_or_else(|| Problem::not_found("it is gone".to_owned()))?;
+    // What came of a body that is to be checked whole and did not come whole cannot be told from damage.
+    let checked = !matches!(checksum, Checksum::None);
+    let kept = if checked {
+        "the offset is that of before"
+    } else {
+        "what has come is kept"
+    };
+    let upload = held.as_ref().ok_or_else(gone)?;
     let (before, length) = (upload.hasher().clone(), upload.info.length);
     let mut room = length - upload.offset();
     let declared = number(request, CONTENT_LENGTH.as_str())?;
@@ -363,11 +374,7 @@ async fn take_in(
         let mut last = false;
         match next {
             Ok(Some(Ok(bytes))) if bytes.len() as u64 > room => {
-                let rewound =
-                    web::block(move || held.as_mut().map_or(Ok(()), |upload| upload.rewind(before))).await;
-                rewound
-                    .map_err(|_| doors.busy("uploads"))?
-                    .map_err(|error| disk(&error))?;
+                rewind(doors, held, before).await?;
                 return Err(too_long(length));
             }
             Ok(Some(Ok(bytes))) => {
@@ -376,11 +383,11 @@ async fn take_in(
             }
             Ok(None) => last = true,
             Ok(Some(Err(error))) => {
-                let detail = format!("the connection broke: {error}; what has come is kept");
+                let detail = format!("the connection broke: {error}; {kept}");
                 broken = Some(Problem::bad_request("broken_body", detail));
             }
             Err(_) => {
-                let detail = format!("nothing came for {:?}; what has come is kept", doors.body_timeout);
+                let detail = format!("nothing came for {:?}; {kept}", doors.body_timeout);
                 broken = Some(Problem::new(408, "Too slow", "body_timeout", detail));
             }
         }
@@ -415,6 +422,9 @@ async fn take_in(
             (held, checksum) = (done.0, done.1);
             done.2.map_err(|error| disk(&error))?;
             if let Some(problem) = broken {
+                if checked {
+                    rewind(doors, held, before).await?;
+                }
                 return Err(problem);
             }
         }
@@ -423,15 +433,12 @@ async fn take_in(
         }
     }
     if !checksum.fits() {
-        let rewound = web::block(move || held.as_mut().map_or(Ok(()), |upload| upload.rewind(before))).await;
-        rewound
-            .map_err(|_| doors.busy("uploads"))?
-            .map_err(|error| disk(&error))?;
+        rewind(doors, held, before).await?;
         let detail = "the bytes do not have the checksum that was announced; the offset is that of before: send them again";
         return Err(Problem::new(460, "Checksum mismatch", "wrong_checksum", detail));
     }
-    if held.as_ref().is_some_and(|upload| upload.offset() == length) {
-        held = store(doors, held).await?;
+    if held.as_ref().is_some_and(is_full) {
+        held = complete(doors, held).await?;
     }
     let mut response = HttpResponse::NoContent().finish();
     progress(&mut response, held.as_ref());
@@ -444,10 +451,37 @@ fn too_long(length: u64) -> Problem {
     Problem::new(413, "Too large", "too_long", detail)
 }
 
-/// All has come: it becomes a blob, durably.
+async fn rewind(doors: &Doors, mut held: Held, before: Hasher) -> Result<(), Problem> {
+    let rewound = web::block(move || held.as_mut().map_or(Ok(()), |upload| upload.rewind(before))).await;
+    rewound
+        .map_err(|_| doors.busy("uploads"))?
+        .map_err(|error| disk(&error))
+}
+
+fn is_full(upload: &Upload) -> bool {
+    upload.offset() == upload.info.length
+}
+
+/// All has come: it becomes a blob, and goes on to when the client has gone. Until that has ended the upload is locked: its
+/// file is worked on.
+async fn complete(doors: &web::Data<Doors>, held: Held) -> Result<Held, Problem> {
+    let of = doors.clone();
+    let storing = actix_web::rt::spawn(async move { store(&of, held).await });
+    match tokio::time::timeout(STORE_TIMEOUT, storing).await {
+        Ok(Ok(stored)) => stored,
+        Ok(Err(_)) => Err(doors.busy("uploads")),
+        Err(_) => {
+            let detail = "the bytes have come and are not durable yet: ask with HEAD";
+            Err(Problem::new(504, "Too slow", "unknown_outcome", detail))
+        }
+    }
+}
+
 async fn store(doors: &Doors, mut held: Held) -> Result<Held, Problem> {
-    let gone = || Problem::not_found("it is gone".to_owned());
     let upload = held.as_ref().ok_or_else(gone)?;
+    if upload.info.done.is_some() {
+        return Ok(held); // whoever had it before has stored it
+    }
     let manifest = upload.hasher().clone().finish();
     if let Some(wanted) = upload.info.sha256.filter(|wanted| *wanted != manifest.id) {
         let uploads = doors.uploads.clone();
@@ -471,27 +505,32 @@ async fn store(doors: &Doors, mut held: Held) -> Result<Held, Problem> {
     } else {
         None
     };
-    let (brought, told) = doors.office.expect_stored(path);
+    let (brought, told) = doors.office.expect_stored(path.clone());
     doors.office.post(Mail::Transfer(Input::Brought {
         ticket: brought.ticket,
         manifest: std::sync::Arc::new(manifest),
         stored,
     }));
-    let id = match tokio::time::timeout(STORE_TIMEOUT, told).await {
-        Ok(Ok(id)) => id,
-        Ok(Err(_)) => return Err(full_disk()),
-        Err(_) => {
-            let detail = "the bytes have come and are not durable yet: ask with HEAD";
-            return Err(Problem::new(504, "Too slow", "unknown_outcome", detail));
-        }
-    };
+    let told = told.await;
     drop(brought);
+    let Ok(id) = told else {
+        if !path.exists() {
+            let uploads = doors.uploads.clone();
+            let dropped = web::block(move || uploads.forget(held)).await;
+            dropped.map_err(|_| doors.busy("uploads"))?;
+            return Err(gone());
+        }
+        return Err(full_disk());
+    };
     let finished = web::block(move || {
         let finished = held.as_mut().map_or(Ok(()), |upload| upload.finish(id));
         (held, finished)
     });
     let (held, finished) = finished.await.map_err(|_| doors.busy("uploads"))?;
     finished.map_err(|error| disk(&error))?;
+    if let Some(upload) = held.as_ref() {
+        doors.uploads.close(upload);
+    }
     Ok(held)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use inbetweenies_core::wire::Problem;
 use tokio::sync::OwnedMutexGuard;
@@ -14,6 +14,12 @@ use crate::store::uploads::{Upload, UploadInfo, drop_upload, read_info, unix_sec
 /// How long whoever asks about an upload waits for whoever brings it.
 const WAIT: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether some have expired.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// One upload, or its place.
+type Slot = Arc<tokio::sync::Mutex<Option<Upload>>>;
+
 /// One upload, held by whoever works on it.
 pub type Held = OwnedMutexGuard<Option<Upload>>;
 
@@ -21,11 +27,19 @@ pub type Held = OwnedMutexGuard<Option<Upload>>;
 #[derive(Clone)]
 pub struct Uploads {
     folder: PathBuf,
-    open: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<Upload>>>>>>,
+    open: Arc<Mutex<BTreeMap<String, Slot>>>,
+    count: Arc<Mutex<Count>>,
     /// Under way at once.
     most: usize,
     /// How long one that does not go on is kept.
     pub expiry: Duration,
+}
+
+/// How many are under way, as of a look at the folder and what has begun and ended since.
+#[derive(Default)]
+struct Count {
+    under_way: usize,
+    looked: Option<Instant>,
 }
 
 /// The disk said no.
@@ -60,16 +74,32 @@ impl Uploads {
         Uploads {
             folder,
             open: Arc::default(),
+            count: Arc::default(),
             most,
             expiry,
         }
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<tokio::sync::Mutex<Option<Upload>>>>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Slot>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn count(&self) -> std::sync::MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drops what has expired. Blocks on the disk.
+    pub fn tidy(&self) -> io::Result<()> {
+        self.look(&mut self.count())
+    }
+
+    /// Under the lock that beginning takes too: what has a file and no description yet is none that is left over.
+    fn look(&self, count: &mut Count) -> io::Result<()> {
+        count.under_way = self.sweep()?;
+        count.looked = Some(Instant::now());
+        Ok(())
+    }
+
     fn sweep(&self) -> io::Result<usize> {
         let mut under_way = 0;
         for name in Upload::names(&self.folder)? {
@@ -92,7 +122,12 @@ impl Uploads {
 
     /// Begins one. Blocks on the disk.
     pub fn begin(&self, info: UploadInfo) -> Result<Held, Problem> {
-        if self.sweep().map_err(|error| disk(&error))? >= self.most {
+        let mut count = self.count();
+        let old = count.looked.is_none_or(|at| at.elapsed() > SWEEP_EVERY);
+        if old || count.under_way >= self.most {
+            self.look(&mut count).map_err(|error| disk(&error))?;
+        }
+        if count.under_way >= self.most {
             let detail = format!(
                 "{} uploads are under way, as many as this hub takes: finish or drop some, or wait until they expire",
                 self.most
@@ -102,6 +137,7 @@ impl Uploads {
             return Err(problem);
         }
         let upload = Upload::begin(&self.folder, info).map_err(|error| disk(&error))?;
+        count.under_way += 1;
         let name = upload.name().to_owned();
         let upload = Arc::new(tokio::sync::Mutex::new(Some(upload)));
         self.open().insert(name, upload.clone());
@@ -142,16 +178,29 @@ impl Uploads {
         read_info(&self.folder, name).filter(|info| sane && info.done.is_some())
     }
 
+    /// One has become a blob: its file need not stay open.
+    pub fn close(&self, upload: &Upload) {
+        self.open().remove(upload.name());
+        self.ended();
+    }
+
+    fn ended(&self) {
+        let mut count = self.count();
+        count.under_way = count.under_way.saturating_sub(1);
+    }
+
     /// Gives its space back.
     pub fn forget(&self, mut held: Held) {
         if let Some(upload) = held.take() {
             self.open().remove(upload.name());
             drop_upload(&self.folder, upload.name());
+            self.ended();
         }
     }
 }
 
-fn gone() -> Problem {
+/// There is no such upload, or no more.
+pub fn gone() -> Problem {
     Problem::not_found(
         "no such upload: it was dropped, has expired, or is another hub's; begin a new one".to_owned(),
     )
