@@ -105,6 +105,7 @@ pub fn hello_of(hub: &Hub) -> Hello {
         address: None,
         clock: WireClock::default(),
         lz4: false,
+        blobs: false,
         wall: Micros(u64::MAX),
     }
 }

@@ -363,10 +363,13 @@ impl Route for peers::Output {
                 hub_id,
                 clock,
                 lz4,
+                blobs,
             } => {
                 post(Mail::Reconcile(reconcile::Input::LinkUp { link, hub_id, clock }));
                 post(Mail::Merkle(merkle::Input::LinkUp { link, hub_id }));
-                post(Mail::Transfer(transfer::Input::LinkUp { link, hub_id }));
+                if blobs {
+                    post(Mail::Transfer(transfer::Input::LinkUp { link, hub_id }));
+                }
                 effects.push(Effect::Notice(Notice::LinkUp { link, hub_id, lz4 }));
             }
             Output::LinkDown { link } => {

@@ -58,6 +58,7 @@ impl Peers {
             address: self.settings.address,
             clock: WireClock::of(&self.clock),
             lz4: true,
+            blobs: true,
             wall: now.wall,
         };
         out.push(Output::Send {
@@ -238,6 +239,7 @@ impl Peers {
             hub_id: hello.hub_id,
             clock,
             lz4: hello.lz4,
+            blobs: hello.blobs,
         });
         out.push(Output::Wall {
             hub_id: hello.hub_id,

@@ -112,6 +112,8 @@ pub enum Output {
         clock: Clock,
         /// Whether they unpack LZ4.
         lz4: bool,
+        /// Whether they understand messages about blobs.
+        blobs: bool,
     },
     /// A hub on a link that stands says what its wall clock shows.
     Wall {

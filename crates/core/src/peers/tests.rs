@@ -67,6 +67,7 @@ fn hello(link: u64, hub: u128, boot: u64, home_id: Option<HomeId>) -> Input {
         address: "127.0.0.1:7421".parse().ok(),
         clock: WireClock::default(),
         lz4: true,
+        blobs: true,
         wall: Micros(0),
     };
     Input::Message {

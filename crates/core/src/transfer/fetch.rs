@@ -487,6 +487,17 @@ impl Transfer {
     /// Asks again about what no source is known of: word of it may be lost.
     fn look_for_sources(&mut self, now: Now) {
         const AGAIN: Duration = Duration::from_secs(30);
+        for (link, peer) in &mut self.links {
+            if peer.asks_again(now.mono) {
+                let unknown = |id: &BlobId| {
+                    self.wants
+                        .get(id)
+                        .is_some_and(|want| !want.sources.contains_key(link))
+                };
+                let ids = self.open.iter().map(|(_, id)| *id);
+                ids.filter(unknown).for_each(|id| peer.ask(id));
+            }
+        }
         for (_, id) in &self.open {
             let Some(want) = self.wants.get_mut(id) else {
                 continue;

@@ -14,6 +14,9 @@ const FAST: Duration = Duration::from_millis(250);
 /// and one that comes so slowly for one less.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How soon after a link stands it is asked once more.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub hub_id: HubId,
@@ -22,6 +25,8 @@ pub(super) struct Peer {
     in_flight: usize,
     /// When a chunk last came, or the first was asked after none were.
     pub moved_at: Duration,
+    /// When to ask once more: the other end may not have been listening yet.
+    again_at: Option<Duration>,
     /// Blobs to ask about.
     to_ask: BTreeSet<BlobId>,
     /// Blobs that it waits to hear of.
@@ -39,6 +44,7 @@ impl Peer {
             window: 2 * CHUNK_BYTES,
             in_flight: 0,
             moved_at: now,
+            again_at: Some(now + ASK_AGAIN),
             to_ask: BTreeSet::new(),
             interests: BTreeSet::new(),
             wanted: VecDeque::new(),
@@ -61,6 +67,11 @@ impl Peer {
 
     pub fn ask(&mut self, id: BlobId) {
         self.to_ask.insert(id);
+    }
+
+    /// Whether to ask once more, now.
+    pub fn asks_again(&mut self, now: Duration) -> bool {
+        self.again_at.take_if(|at| *at <= now).is_some()
     }
 
     /// The next to ask about, so many at most.

@@ -40,6 +40,9 @@ pub struct Hello {
     pub clock: WireClock,
     /// Whether it unpacks LZ4.
     pub lz4: bool,
+    /// Whether it understands messages about blobs.
+    #[serde(default)]
+    pub blobs: bool,
     /// Its wall clock.
     pub wall: Micros,
 }
