@@ -92,7 +92,7 @@ fn every_verb_reads() {
     let line = |verb: &verbs::Verb| {
         let object = match verb.name {
             "edit" => "[\"lamp\", \"fan\"]",
-            "delete" | "place" => "\"lamp\"",
+            "delete" | "place" | "attach" => "\"lamp\"",
             "push-twice" | "rough" | "clog" | "fence" | "unfence" => "[\"kitchen\", \"garage\"]",
             "go" | "sync" | "vanish" => "\"anna\"",
             "cut" => "[\"garage\", \"anna\"]",
@@ -112,6 +112,7 @@ fn every_verb_reads() {
             (_, "power") => "power = true\n",
             (_, "drawn") => "drawn = 3\n",
             (_, "with_marks") => "with_marks = true\n",
+            (_, "bytes") => "bytes = 2000000\n",
             (verb, other) => panic!("{verb} {other}"),
         });
         let with: String = with.collect();
@@ -122,7 +123,7 @@ fn every_verb_reads() {
     let names: Vec<&str> = plan.events.iter().map(|event| event.what.name()).collect();
     assert_eq!(names, verbs::names().collect::<Vec<_>>());
     assert_eq!(
-        plan.events[8].what,
+        plan.events[9].what,
         Do::Cut {
             from: vec![Lane::Hub(1), Lane::Client(0)],
             to: vec![Lane::Hub(0), Lane::Hub(2)],
@@ -270,7 +271,7 @@ const BAD: [(&str, &str); 51] = [
     ),
     (
         "[[event]]\nat = \"5s\"",
-        "12:1: an event needs a verb, one of: edit, delete, place, push, push-twice, go, sync, vanish, cut, rough, \
+        "12:1: an event needs a verb, one of: edit, delete, place, attach, push, push-twice, go, sync, vanish, cut, rough, \
          clog, kill, power-cut, crash-after, stop, freeze, clock-jump, clock-reset, disk-full, disk-stall, \
          disk-error, disk-lies, bit-flip, rot, backup, restore, clone-disk, fence, unfence, change-policy, wipe",
     ),
