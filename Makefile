@@ -66,7 +66,7 @@ test:
 
 bench:
 	@. scripts/setup.sh
-	cargo bench -p inbetweenies --bench sync --bench past --bench tree $(LOCKED)
+	cargo bench -p inbetweenies --bench sync --bench past --bench tree --bench blobs $(LOCKED)
 
 bench-anti-entropy:
 	cargo run --quiet --release --manifest-path benches/anti-entropy/Cargo.toml $(LOCKED) -- \

@@ -48,6 +48,13 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Hub {
     fn drop(&mut self) {
         drop(self.child.kill());

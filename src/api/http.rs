@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::error::ParseError;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::Method;
 use awc::http::header::{ACCEPT, CONTENT_TYPE};
@@ -317,6 +318,8 @@ pub(super) fn send_error(error: &SendRequestError) -> Failure {
             detail: error.to_string(),
         },
         SendRequestError::Connect(_) | SendRequestError::Url(_) => Failure::NoHub { detail },
+        // The line broke while the answer was awaited or under way: no word on who speaks there.
+        SendRequestError::Response(ParseError::Io(_) | ParseError::Incomplete) => Failure::Cut { detail },
         SendRequestError::Response(_) | SendRequestError::H2(_) => Malformed(detail).into(),
         SendRequestError::Send(error) => Failure::Cut {
             detail: error.to_string(),
@@ -373,6 +376,18 @@ mod tests {
             ),
             "/e?type=a%20b&limit=3"
         );
+    }
+
+    /// A reset where an answer was awaited was taken for one that is none of a hub's, and not tried again.
+    #[test]
+    fn a_line_that_breaks_before_the_answer_is_a_cut() {
+        for error in [
+            ParseError::Io(std::io::ErrorKind::ConnectionReset.into()),
+            ParseError::Incomplete,
+        ] {
+            let failure = send_error(&SendRequestError::Response(error));
+            assert!(matches!(failure, Failure::Cut { .. }), "{failure:?}");
+        }
     }
 
     #[actix_rt::test]
