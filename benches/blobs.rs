@@ -187,10 +187,22 @@ fn small() {
         bare.push(floor(folder.path(), &bytes));
         let a = Hub::start(folder.path(), "a", true, &[]);
         let b = Hub::start(folder.path(), "b", false, &[&a.address]);
-        let mut changes = Vec::new();
-        for (n, blob) in bytes.chunks(len).enumerate() {
-            changes.push(reference(n, bring(&a, blob), len));
-        }
+        let blobs: Vec<(usize, &[u8])> = bytes.chunks(len).enumerate().collect();
+        let some = |some: &[(usize, &[u8])]| -> Vec<Value> {
+            let one = |(n, blob): &(usize, &[u8])| reference(*n, bring(&a, blob), len);
+            some.iter().map(one).collect()
+        };
+        let changes: Vec<Value> = std::thread::scope(|scope| {
+            let some = &some;
+            let threads = blobs
+                .chunks(count / 8)
+                .map(|part| scope.spawn(move || some(part)));
+            let threads: Vec<_> = threads.collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("its end"))
+                .collect()
+        });
         let begun = Instant::now();
         let mut client = Client::new(&a);
         for changes in changes.chunks(1_000) {
