@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help mesh simulate zoo build test bench bench-anti-entropy deny setup clean-rocksdb
+.PHONY: help mesh simulate zoo build test bench bench-anti-entropy bench-blobs deny setup clean-rocksdb
 
 # In CI a Cargo.lock that does not fit Cargo.toml is an error, not something to mend on the way.
 LOCKED := $(if $(CI),--locked)
@@ -19,6 +19,9 @@ LOCKED := $(if $(CI),--locked)
 ## make bench-anti-entropy
 ##                     compare two stores beside negentropy, riblt and merkle-search-tree, up to a million records: some
 ##                     fifteen minutes; needs no RocksDB; shorter: make bench-anti-entropy ANTI_ENTROPY_ARGS=--quick
+## make bench-blobs
+##                     carry blobs from hub to hub beside a bare loop, Syncthing and iroh-blobs: some ten minutes; part of it:
+##                     make bench-blobs BLOBS="large small sources rows big"
 ## make deny           check licences and duplicate crates with cargo-deny, where that is installed
 ## make setup          get the machine ready (compiler, libclang, RocksDB); the other targets do it too
 ## make clean-rocksdb  throw the compiled RocksDB away; the next build compiles it again, 10 to 50 minutes
@@ -66,11 +69,16 @@ test:
 
 bench:
 	@. scripts/setup.sh
-	cargo bench -p inbetweenies --bench sync --bench past --bench tree --bench blobs $(LOCKED)
+	cargo bench -p inbetweenies --bench sync --bench past --bench tree $(LOCKED)
 
 bench-anti-entropy:
 	cargo run --quiet --release --manifest-path benches/anti-entropy/Cargo.toml $(LOCKED) -- \
 		$(or $(ANTI_ENTROPY_ARGS),--full --svg docs/anti-entropy-bytes.svg)
+
+bench-blobs:
+	@. scripts/setup.sh
+	. scripts/bench-peers.sh
+	cargo bench -p inbetweenies --bench blobs $(LOCKED) -- $(BLOBS)
 
 deny:
 	@if ! command -v cargo-deny >/dev/null; then

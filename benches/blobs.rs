@@ -1,8 +1,11 @@
-//! Blobs from hub to hub, side by side with a bare loop of the same bytes: `cargo bench --bench blobs`.
+//! Blobs from hub to hub, side by side with a bare loop of the same bytes and with others that do the same job:
+//! `make bench-blobs`, or `cargo bench --bench blobs -- PART…` for some of `large`, `small`, `sources`, `rows` and `big`.
 //!
 //! Timings are printed, never a verdict; what is asserted is that everything arrives and is what it should be.
-//! `BLOBS_BIG=1` also sends one blob of 4 GB, to see what memory does.
+//! Syncthing and iroh-blobs are measured where `SYNCTHING` and `IROH_PAIR` name their programs.
 
+#[path = "support/rivals.rs"]
+mod rivals;
 #[allow(dead_code, reason = "each bench takes the part it needs")]
 mod support;
 
@@ -10,13 +13,15 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use inbetweenies::store::{RocksStore, StoreOptions};
 use inbetweenies_core::blob::{BlobId, Hasher};
 use inbetweenies_core::rng::Rng;
+use inbetweenies_core::store::{Commit, Family, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::{Client, Hub, spread};
@@ -28,12 +33,29 @@ const SMALL: (usize, usize) = (10_000, 20_000);
 
 fn main() {
     let load = || std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let parts: [(&str, fn()); 5] = [
+        ("large", large),
+        ("small", small),
+        ("sources", sources),
+        ("rows", rows),
+        ("big", big),
+    ];
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    if let Some(unknown) = asked
+        .iter()
+        .find(|name| parts.iter().all(|(part, _)| part != name))
+    {
+        eprintln!("No part is called {unknown}; there are large, small, sources, rows and big.");
+        std::process::exit(2);
+    }
     println!("load at start: {}", load().trim());
-    large();
-    small();
-    sources();
-    if std::env::var("BLOBS_BIG").is_ok() {
-        big();
+    for (name, part) in parts {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            part();
+        }
     }
     println!("load at end: {}", load().trim());
 }
@@ -143,75 +165,206 @@ fn holds(hub: &Hub, blobs: usize) {
     }
 }
 
-/// From the moment when the record is there to the moment when the other hub holds all, in MB/s.
-fn ours(folder: &Path, bytes: &[u8]) -> f64 {
-    let a = Hub::start(folder, "a", true, &[]);
-    let b = Hub::start(folder, "b", false, &[&a.address]);
-    let id = bring(&a, bytes);
-    let begun = Instant::now();
-    Client::new(&a).sync(&support::nothing(), &[reference(0, id, bytes.len())]);
-    holds(&b, 1);
-    bytes.len() as f64 / 1e6 / begun.elapsed().as_secs_f64()
+/// Ours, the bare loop and the others, by turns; MB/s.
+#[derive(Default)]
+struct Figures {
+    ours: Vec<f64>,
+    bare: Vec<f64>,
+    syncthing: Vec<f64>,
+    iroh: Vec<f64>,
 }
 
-fn told(name: &str, ours: Vec<f64>, floor: Vec<f64>) {
-    let ratios = ours
-        .iter()
-        .zip(&floor)
-        .map(|(ours, floor)| ours / floor)
-        .collect();
-    let ((ours, ..), (floor, low, high), ratio) = (spread(ours), spread(floor), spread(ratios));
-    println!(
-        "{name}: ours {ours:.0} MB/s, the bare loop {floor:.0} [{low:.0}..{high:.0}]; ours / bare {:.2} [{:.2}..{:.2}]",
-        ratio.0, ratio.1, ratio.2
-    );
+impl Figures {
+    /// A round: `ours` answers MB/s; the others carry the same bytes as files of `len` bytes.
+    fn round(&mut self, bytes: &Arc<Vec<u8>>, len: usize, ours: impl Fn(&Path) -> f64) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (folder, files) = (folder.path(), bytes.len().div_ceil(len));
+        self.bare.push(floor(folder, bytes));
+        self.ours.push(ours(folder));
+        let speed = |seconds: f64| bytes.len() as f64 / 1e6 / seconds;
+        let source = |name: &str| -> PathBuf {
+            let source = folder.join(name);
+            std::fs::create_dir(&source).expect("a folder");
+            for (n, piece) in bytes.chunks(len).enumerate() {
+                std::fs::write(source.join(format!("{n:05}.jpg")), piece).expect("a file");
+            }
+            source
+        };
+        if let Some(program) = rivals::find("SYNCTHING") {
+            let seconds = rivals::syncthing(&program, folder, &source("for-syncthing"), files);
+            self.syncthing.push(speed(seconds));
+        }
+        if let Some(program) = rivals::find("IROH_PAIR") {
+            let seconds = rivals::iroh(&program, folder, &source("for-iroh"), files);
+            self.iroh.push(speed(seconds));
+        }
+    }
+
+    fn tell(self, name: &str) {
+        let (ours, ..) = spread(self.ours.clone());
+        println!("{name}: ours {ours:.1} MB/s");
+        for (rival, speeds) in [
+            ("the bare loop", self.bare),
+            ("Syncthing", self.syncthing),
+            ("iroh-blobs", self.iroh),
+        ] {
+            if speeds.is_empty() {
+                println!(
+                    "  {rival}: skipped: its program is not here; `make bench-blobs` gets it where it can be had"
+                );
+                continue;
+            }
+            let ratios = self
+                .ours
+                .iter()
+                .zip(&speeds)
+                .map(|(ours, its)| ours / its)
+                .collect();
+            let ((its, low, high), ratio) = (spread(speeds), spread(ratios));
+            println!(
+                "  {rival}: {its:.1} MB/s [{low:.1}..{high:.1}]; ours / it {:.2} [{:.2}..{:.2}]",
+                ratio.0, ratio.1, ratio.2
+            );
+        }
+    }
 }
 
+/// From the moment when the record is there to the moment when the other hub holds all.
 fn large() {
     let bytes = Arc::new(noise(LARGE, 1));
-    let (mut all, mut bare) = (Vec::new(), Vec::new());
+    let mut figures = Figures::default();
     for _ in 0..ROUNDS {
-        let folder = tempfile::tempdir().expect("a folder");
-        bare.push(floor(folder.path(), &bytes));
-        all.push(ours(folder.path(), &bytes));
+        figures.round(&bytes, LARGE, |folder| {
+            let a = Hub::start(folder, "a", true, &[]);
+            let b = Hub::start(folder, "b", false, &[&a.address]);
+            let id = bring(&a, &bytes);
+            let begun = Instant::now();
+            Client::new(&a).sync(&support::nothing(), &[reference(0, id, bytes.len())]);
+            holds(&b, 1);
+            bytes.len() as f64 / 1e6 / begun.elapsed().as_secs_f64()
+        });
     }
-    told("1 x 512 MB", all, bare);
+    figures.tell("1 x 512 MB");
 }
 
+/// Ten thousand small ones: the records that name them travel in the same time.
 fn small() {
     let (count, len) = SMALL;
     let bytes = Arc::new(noise(count * len, 2));
-    let (mut all, mut bare) = (Vec::new(), Vec::new());
+    let mut figures = Figures::default();
     for _ in 0..ROUNDS {
-        let folder = tempfile::tempdir().expect("a folder");
-        bare.push(floor(folder.path(), &bytes));
-        let a = Hub::start(folder.path(), "a", true, &[]);
-        let b = Hub::start(folder.path(), "b", false, &[&a.address]);
-        let blobs: Vec<(usize, &[u8])> = bytes.chunks(len).enumerate().collect();
-        let some = |some: &[(usize, &[u8])]| -> Vec<Value> {
-            let one = |(n, blob): &(usize, &[u8])| reference(*n, bring(&a, blob), len);
-            some.iter().map(one).collect()
-        };
-        let changes: Vec<Value> = std::thread::scope(|scope| {
-            let some = &some;
-            let threads = blobs
-                .chunks(count / 8)
-                .map(|part| scope.spawn(move || some(part)));
-            let threads: Vec<_> = threads.collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().expect("its end"))
-                .collect()
+        figures.round(&bytes, len, |folder| {
+            let a = Hub::start(folder, "a", true, &[]);
+            let b = Hub::start(folder, "b", false, &[&a.address]);
+            let changes = bring_many(&a, &bytes, len);
+            let begun = Instant::now();
+            let mut client = Client::new(&a);
+            for changes in changes.chunks(1_000) {
+                client.sync(&support::nothing(), changes);
+            }
+            holds(&b, count);
+            bytes.len() as f64 / 1e6 / begun.elapsed().as_secs_f64()
         });
-        let begun = Instant::now();
-        let mut client = Client::new(&a);
-        for changes in changes.chunks(1_000) {
-            client.sync(&support::nothing(), changes);
-        }
-        holds(&b, count);
-        all.push(bytes.len() as f64 / 1e6 / begun.elapsed().as_secs_f64());
     }
-    told("10,000 x 20 KB, with their records", all, bare);
+    figures.tell("10,000 x 20 KB");
+}
+
+/// Eight clients bring blobs of `len` bytes; answers the changes that refer to them.
+fn bring_many(hub: &Hub, bytes: &[u8], len: usize) -> Vec<Value> {
+    let blobs: Vec<(usize, &[u8])> = bytes.chunks(len).enumerate().collect();
+    let some = |some: &[(usize, &[u8])]| -> Vec<Value> {
+        let one = |(n, blob): &(usize, &[u8])| reference(*n, bring(hub, blob), blob.len());
+        some.iter().map(one).collect()
+    };
+    std::thread::scope(|scope| {
+        let some = &some;
+        let parts = blobs.chunks(blobs.len().div_ceil(8));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || some(part))).collect();
+        let changes = threads.into_iter().map(|thread| thread.join().expect("its end"));
+        changes.flatten().collect()
+    })
+}
+
+/// Rows of the store, many in one synced commit, or a synced and renamed file each: which is right for which size.
+fn rows() {
+    println!(
+        "blobs kept in rows and in files, synced; and bytes that went to the disk for each byte of a blob:"
+    );
+    for (len, count) in [(4 << 10, 4_096), (64 << 10, 1_024), (256 << 10, 256), (MIB, 128)] {
+        let (mut ratios, mut row, mut file) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut row_bytes, mut file_bytes) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let bytes = noise(len * count, round as u64 + 10);
+            let (in_rows, amplified) = timed(bytes.len(), |folder| in_rows(folder, &bytes, len));
+            row_bytes.push(amplified);
+            let (in_files, amplified) = timed(bytes.len(), |folder| in_files(folder, &bytes, len));
+            file_bytes.push(amplified);
+            ratios.push(in_rows / in_files);
+            row.push(in_rows);
+            file.push(in_files);
+        }
+        let (ratio, low, high) = spread(ratios);
+        println!(
+            "  {:>4} KiB: rows {:.0} MB/s (x {:.2}), files {:.0} MB/s (x {:.2}); rows / files {ratio:.2} [{low:.2}..{high:.2}]",
+            len >> 10,
+            spread(row).0,
+            spread(row_bytes).0,
+            spread(file).0,
+            spread(file_bytes).0,
+        );
+    }
+}
+
+/// MB/s, and bytes written to disk per byte (compaction that is due at once included).
+fn timed(len: usize, run: impl FnOnce(&Path)) -> (f64, f64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (before, begun) = (written(), Instant::now());
+    run(folder.path());
+    let speed = len as f64 / 1e6 / begun.elapsed().as_secs_f64();
+    (speed, (written() - before) as f64 / len as f64)
+}
+
+/// What this process has had written to disks.
+fn written() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn in_rows(folder: &Path, bytes: &[u8], len: usize) {
+    let options = StoreOptions {
+        init: true,
+        cache_bytes: 16 * MIB,
+        write_buffer_bytes: 32 * MIB,
+        headroom_bytes: 64 * MIB as u64,
+    };
+    let mut store = RocksStore::open(folder, &options).expect("a store");
+    for (group, piece) in bytes.chunks(MIB).enumerate() {
+        let row = |(n, blob): (usize, &[u8])| {
+            let key = [group as u32, n as u32].map(u32::to_be_bytes).concat();
+            (Family::Blobs, key, Some(blob.to_vec()))
+        };
+        let commit = Commit {
+            writes: piece.chunks(len).enumerate().map(row).collect(),
+            ..Commit::default()
+        };
+        store.commit(&commit).expect("a commit");
+    }
+}
+
+fn in_files(folder: &Path, bytes: &[u8], len: usize) {
+    let whole = File::open(folder).expect("the folder");
+    for (group, piece) in bytes.chunks(MIB).enumerate() {
+        for (n, blob) in piece.chunks(len).enumerate() {
+            let (part, last) = (folder.join("part"), folder.join(format!("{group}-{n}")));
+            let mut file = File::create(&part).expect("a file");
+            file.write_all(blob)
+                .and_then(|()| file.sync_data())
+                .expect("it is synced");
+            std::fs::rename(part, last).expect("it is renamed");
+        }
+        whole.sync_all().expect("the folder is synced");
+    }
 }
 
 /// A fresh hub fetches from one hub, or from three at once; its start and its join are in the time.

@@ -102,7 +102,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     };
     let store = RocksStore::open(&config.storage.path, &options)?;
     let reader = store.reader();
-    let files = BlobStore::open(&config.storage.path, &reader)?;
+    let files = BlobStore::open(&config.storage.path, &reader, config.blobs.reserve_min.bytes())?;
     let listener = TcpListener::bind(config.listen.address).map_err(|error| HubError::Listen {
         address: config.listen.address,
         detail: error.to_string(),

@@ -31,6 +31,8 @@ const UPLOADS: &str = "uploads";
 struct Inner {
     path: PathBuf,
     reader: StoreReader,
+    /// Bytes of the disk that are left to records.
+    reserve: u64,
     /// The last used comes last.
     open: Mutex<VecDeque<(BlobId, Arc<File>)>>,
     /// Files made by this process, whose names are not synced yet.
@@ -58,8 +60,9 @@ fn failed(doing: &'static str) -> impl Fn(io::Error) -> FileError {
 impl BlobStore {
     /// Opens the folder, and takes away files of which no row tells: a crash left them between their writing and their row,
     /// or between their row's end and theirs.
-    pub fn open(data: &Path, reader: &StoreReader) -> Result<BlobStore, OpenError> {
-        let store = BlobStore::look(data, reader);
+    /// Blobs leave `reserve` bytes of the disk free beyond the headroom of records.
+    pub fn open(data: &Path, reader: &StoreReader, reserve: u64) -> Result<BlobStore, OpenError> {
+        let store = BlobStore::with(data, reader, reserve);
         let io = |error: io::Error| OpenError::io(data, "open the folder of blobs", &error);
         fs::create_dir_all(store.uploads()).map_err(io)?;
         for folder in [&store.0.path, data] {
@@ -71,9 +74,14 @@ impl BlobStore {
 
     /// The folder as it is, to be read alone: nothing is made or taken away.
     pub fn look(data: &Path, reader: &StoreReader) -> BlobStore {
+        BlobStore::with(data, reader, 0)
+    }
+
+    fn with(data: &Path, reader: &StoreReader, reserve: u64) -> BlobStore {
         BlobStore(Arc::new(Inner {
             path: data.join(BLOBS),
             reader: reader.clone(),
+            reserve,
             open: Mutex::default(),
             fresh: Mutex::default(),
         }))
@@ -103,9 +111,10 @@ impl BlobStore {
         self.0.path.join(UPLOADS)
     }
 
-    /// Whether so many bytes leave the headroom free.
+    /// Whether so many bytes leave enough free.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.0.reader.room_for(bytes).is_ok()
+        let reserve = usize::try_from(self.0.reserve).unwrap_or(usize::MAX);
+        self.0.reader.room_for(bytes.saturating_add(reserve)).is_ok()
     }
 
     fn folder(&self, id: BlobId) -> PathBuf {

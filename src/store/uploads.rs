@@ -41,6 +41,10 @@ pub struct Upload {
     file: File,
     /// Of what has come.
     hasher: Hasher,
+    /// Bytes that have come since the last sync.
+    unsynced: u64,
+    /// From here on nothing is told on disk as having come: a checksum of it is still to be checked.
+    doubted: Option<u64>,
 }
 
 /// Seconds since 1970.
@@ -69,6 +73,8 @@ impl Upload {
             info,
             file,
             hasher: Hasher::default(),
+            unsynced: 0,
+            doubted: None,
         };
         upload.keep_info()?;
         File::open(folder)?.sync_all()?;
@@ -100,6 +106,8 @@ impl Upload {
             info,
             file,
             hasher,
+            unsynced: 0,
+            doubted: None,
         }))
     }
 
@@ -140,24 +148,40 @@ impl Upload {
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.offset())?;
         self.hasher.update(bytes);
-        if self.offset() >= self.info.offset + SYNC_EVERY {
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= SYNC_EVERY {
             self.sync()?;
         }
         Ok(())
     }
 
+    /// What comes now counts, across a crash too, only after [`Upload::trust`].
+    pub fn doubt(&mut self) {
+        self.doubted = Some(self.offset());
+    }
+
+    /// Whether some of what has come is not checked yet.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// What has come is what the client meant.
+    pub fn trust(&mut self) -> io::Result<()> {
+        self.doubted = None;
+        self.sync()
+    }
+
     /// Goes back to where it was: the bytes since were not what the client meant.
     pub fn rewind(&mut self, hasher: Hasher) -> io::Result<()> {
-        self.hasher = hasher;
+        (self.hasher, self.doubted) = (hasher, None);
         self.file.set_len(self.offset())?;
-        self.info.offset = self.info.offset.min(self.offset());
         self.sync()
     }
 
     /// After this its offset may be told.
     pub fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        self.info.offset = self.offset();
+        (self.unsynced, self.info.offset) = (0, self.doubted.unwrap_or(self.offset()));
         self.keep_info()
     }
 

@@ -6,7 +6,7 @@ use inbetweenies_core::hash::Digest;
 
 use crate::http::{TUS, call, patch, patch_with, send, upload};
 use crate::support::{HubProcess, wait_for};
-use crate::{answer_code, noise, status};
+use crate::{answer_code, noise, refer, status};
 
 fn offset(hub: &HubProcess, place: &str) -> String {
     call(hub, "HEAD", place, &TUS, b"").header("upload-offset")
@@ -166,4 +166,51 @@ fn a_hundred_half_open_uploads_are_bounded_and_give_their_space_back() {
     assert!(files <= 2 * 20, "{files} files");
     assert_eq!(call(&hub, "DELETE", &place, &TUS, b"").status, 204);
     assert_eq!(call(&hub, "HEAD", &place, &TUS, b"").status, 404);
+}
+
+#[test]
+fn a_disk_that_fills_up_keeps_what_it_has_takes_records_and_gives_space_back() {
+    const MIB: usize = 1 << 20;
+    let config = "[storage]\nheadroom_min = \"8MiB\"\n[blobs]\nreserve_min = \"24MiB\"\n";
+    let Some(small) = HubProcess::on_disk("kitchen", &format!("[mesh]\nfound = true\n{config}"), 96) else {
+        return;
+    };
+    let free = || {
+        let disk = rustix::fs::statvfs(&small.data()).unwrap();
+        (disk.f_bavail * disk.f_frsize) as usize
+    };
+    let before = free();
+    // A client brings more than there is room for: what has come is kept, and is given back when the client gives up.
+    let bytes = noise(100 * MIB, 31);
+    let place = upload(&small, bytes.len(), None);
+    let full = patch(&small, &place, 0, &bytes);
+    assert_eq!(answer_code(&full), (507, "disk_full".to_owned()));
+    assert!(!full.header("retry-after").is_empty());
+    let kept: usize = offset(&small, &place).parse().unwrap();
+    assert!(kept > 16 * MIB && before - free() >= kept, "{kept}");
+    assert!(free() >= 30 * MIB, "blobs leave room for records: {}", free());
+    refer(&small, "a-note", BlobId::of(&bytes), bytes.len(), "image/jpeg");
+    assert_eq!(call(&small, "DELETE", &place, &TUS, b"").status, 204);
+    assert!(free() + 2 * MIB >= before, "{} of {before}", free());
+    // Another hub has it all: what fits comes from there, and nothing else suffers.
+    let large = HubProcess::join("attic", &[&small]);
+    let place = upload(&large, bytes.len(), None);
+    assert_eq!(patch(&large, &place, 0, &bytes).status, 204);
+    wait_for("the small disk to be full of it", || {
+        (free() < 34 * MIB).then_some(())
+    });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(free() >= 30 * MIB, "blobs leave room for records: {}", free());
+    assert_ne!(status(&small, BlobId::of(&bytes))["held"], "whole");
+    refer(&small, "another-note", BlobId::of(b"else"), 4, "image/jpeg");
+    // It is read all the same: what is missing comes through from the other hub, or is refused with a word why.
+    let read = call(
+        &small,
+        "GET",
+        &format!("/api/v2/blobs/{}", BlobId::of(&bytes)),
+        &[],
+        b"",
+    );
+    assert!(read.body != bytes || read.status == 200, "{}", read.status);
+    assert_eq!(read.header("content-type").is_empty(), false);
 }

@@ -61,6 +61,8 @@ pub struct HubProcess {
     pub id: String,
     home: TempDir,
     child: Option<Child>,
+    /// Whether its data lies on a disk of its own.
+    mounted: bool,
 }
 
 impl HubProcess {
@@ -75,21 +77,44 @@ impl HubProcess {
         HubProcess::with_config(name, &format!("[mesh]\nseeds = [{}]\n", seeds.join(", ")))
     }
 
+    /// Starts a hub whose data lies on a disk of so many MiB of its own; None, with a word why, where none can be mounted.
+    pub fn on_disk(name: &str, config: &str, mib: usize) -> Option<HubProcess> {
+        let mut hub = HubProcess::laid_out(name, config);
+        std::fs::create_dir(hub.data()).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
+            .arg(hub.data());
+        let mounted = mount.output();
+        if !mounted.as_ref().is_ok_and(|output| output.status.success()) {
+            println!("SKIPPED: a small disk cannot be mounted here (it takes root): {mounted:?}");
+            return None;
+        }
+        hub.mounted = true;
+        hub.run("127.0.0.1:0", true);
+        Some(hub)
+    }
+
     /// Starts a hub with more in its config file; it is ready when this returns.
     pub fn with_config(name: &str, config: &str) -> HubProcess {
+        let mut hub = HubProcess::laid_out(name, config);
+        hub.run("127.0.0.1:0", true);
+        hub
+    }
+
+    fn laid_out(name: &str, config: &str) -> HubProcess {
         let home = tempfile::tempdir().expect("a temporary folder");
         let domain = checkout("config/domains/house.toml");
         let text = format!("{config}\n[hub]\nname = {name:?}\n\n[conflict]\ndomain = {domain:?}\n");
         std::fs::write(home.path().join("hub.toml"), text).expect("a config file");
-        let mut hub = HubProcess {
+        HubProcess {
             name: name.to_owned(),
             url: String::new(),
             id: String::new(),
             home,
             child: None,
-        };
-        hub.run("127.0.0.1:0", true);
-        hub
+            mounted: false,
+        }
     }
 
     fn run(&mut self, listen: &str, init: bool) {
@@ -188,6 +213,9 @@ impl Drop for HubProcess {
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
             drop(child.wait());
+        }
+        if self.mounted {
+            drop(Command::new("umount").arg("--lazy").arg(self.data()).status());
         }
         if std::thread::panicking() {
             eprintln!("log of {}:\n{}", self.name, self.log_text());

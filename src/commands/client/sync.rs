@@ -27,9 +27,8 @@ pub async fn run(store: &mut Store, hub: &Hub, options: Options, json: bool) -> 
     };
     let mut document = document(&summary, store.replica());
     let mut words = words(&summary, hub.url());
-    let shelf = Shelf::of(store.dir());
-    if !shelf.all().is_empty() {
-        let brought = bring(&shelf, hub).await?;
+    if !Shelf::of(store.dir()).all().is_empty() {
+        let brought = bring(store, hub).await?;
         words += &attachments(&brought);
         let waiting = brought
             .waiting
@@ -48,18 +47,10 @@ pub async fn run(store: &mut Store, hub: &Hub, options: Options, json: bool) -> 
 fn attachments(brought: &Brought) -> String {
     let mut words = String::new();
     if brought.safe > 0 {
-        words += &format!(
-            "
-{} safe on the hub",
-            count(brought.safe, "attachment")
-        );
+        words += &format!("\n{} safe on the hub", count(brought.safe, "attachment"));
     }
     for (id, why) in &brought.waiting {
-        words += &format!(
-            "
-attachment {id} is kept here: {}",
-            say::clean(why)
-        );
+        words += &format!("\nattachment {id} is kept here: {}", say::clean(why));
     }
     words
 }

@@ -33,7 +33,7 @@ fn place(data: &Path, id: BlobId) -> PathBuf {
 }
 
 fn files(data: &Path, store: &RocksStore) -> BlobStore {
-    BlobStore::open(data, &store.reader()).unwrap_or_else(|error| panic!("{error}"))
+    BlobStore::open(data, &store.reader(), 0).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn upload(files: &BlobStore, bytes: &[u8]) -> Upload {

@@ -102,7 +102,7 @@ pub async fn attach(desk: &Desk, mut store: Store, wish: Attach) -> Result<ExitC
             words += &troubles(&summary);
             exit = code(&summary);
             if let Some(url) = desk.wanted_hub() {
-                let brought = bring(&shelf, &Hub::new(url.clone())).await?;
+                let brought = bring(&store, &Hub::new(url.clone())).await?;
                 waiting = brought.waiting.len();
                 if waiting == 0 {
                     words += &format!("; on disk at {}", say::clean(&summary.hub));

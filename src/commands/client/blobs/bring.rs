@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use inbetweenies_core::blob::BlobId;
+use inbetweenies_client::Store;
+use inbetweenies_core::blob::{BlobId, refs};
 
 use super::shelf::{Kept, Shelf};
 use crate::api::{ApiError, Hub};
@@ -14,7 +15,7 @@ use crate::commands::say::Failure;
 
 /// Bytes sent in one request.
 const PIECE: u64 = 4 << 20;
-/// How often a broken upload goes on before it is left for the next time.
+/// How often a broken upload goes on without a byte more before it is left for the next time.
 const TRIES: u32 = 6;
 
 /// What became of the attachments.
@@ -31,14 +32,16 @@ pub struct Brought {
 }
 
 /// Brings all. What does not get through stays here.
-pub async fn bring(shelf: &Shelf, hub: &Hub) -> Result<Brought, Failure> {
-    let mut done = Brought::default();
+pub async fn bring(store: &Store, hub: &Hub) -> Result<Brought, Failure> {
+    let (mut done, shelf) = (Brought::default(), &Shelf::of(store.dir()));
     for (id, kept) in shelf.all() {
         match one(shelf, hub, id, kept, &mut done).await {
             Ok(true) => {
                 shelf.release(id);
                 done.safe += 1;
             }
+            // `attach` ended between the bytes and the edit: nobody was told that they are kept.
+            Ok(false) if !refers(store, id) => shelf.release(id),
             Ok(false) => {
                 let why = "the hub has the bytes and no record that refers to them yet";
                 done.waiting.push((id, why.to_owned()));
@@ -48,6 +51,12 @@ pub async fn bring(shelf: &Shelf, hub: &Hub) -> Result<Brought, Failure> {
         }
     }
     Ok(done)
+}
+
+/// Whether a record on this device refers to a blob. O(records).
+fn refers(store: &Store, id: BlobId) -> bool {
+    let mut all = store.replica().all();
+    all.any(|held| refs(&held.sealed.record).iter().any(|blob| blob.id == id))
 }
 
 enum Trouble {
@@ -76,7 +85,12 @@ async fn one(
 ) -> Result<bool, Trouble> {
     let mut tries = 0;
     loop {
-        match attempt(shelf, hub, id, &mut kept, done).await {
+        let sent = done.sent;
+        let attempt = attempt(shelf, hub, id, &mut kept, done).await;
+        if done.sent > sent {
+            tries = 0; // a line that is cut every few seconds still carries it all
+        }
+        match attempt {
             Ok(()) => break,
             // A refusal is an answer; a broken line is tried again.
             Err(Trouble::Api(error))

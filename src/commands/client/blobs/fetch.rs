@@ -17,7 +17,7 @@ use crate::api::Hub;
 use crate::commands::client::{Desk, find};
 use crate::commands::say::{self, Failure, count};
 
-/// How often a broken download goes on.
+/// How often a broken download goes on without a byte more.
 const TRIES: u32 = 6;
 const NAME_CHARS_MAX: usize = 120;
 
@@ -175,7 +175,7 @@ async fn download(hub: &Hub, id: BlobId, part: &Path, path: &Path) -> Result<u64
                 Ok(download) => download,
                 // All of it may be here already, or more than there is.
                 Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 416) => {
-                    return Ok(Ok(()));
+                    return Ok(Ok(true));
                 }
                 Err(error) => return Ok(Err(error)),
             };
@@ -190,25 +190,24 @@ async fn download(hub: &Hub, id: BlobId, part: &Path, path: &Path) -> Result<u64
                 match hub.next_bytes(&mut download).await {
                     Ok(Some(bytes)) => {
                         file.write_all(&bytes)?;
+                        tries = 0;
                         bar.inc(bytes.len() as u64);
                     }
                     Ok(None) if file.metadata()?.len() < download.size => {
-                        tries += 1; // the hub ended early: it goes on from here
-                        return Ok(Ok(()));
+                        return Ok(Ok(false)); // the hub ended early: it goes on from here
                     }
                     Ok(None) => {
                         bar.finish_and_clear();
-                        tries = u32::MAX;
-                        return Ok(Ok(()));
+                        return Ok(Ok(true));
                     }
                     Err(error) => return Ok(Err(error)),
                 }
             }
         };
         match fetched.await.map_err(io)? {
-            Ok(()) if tries == u32::MAX || tries == 0 => return Ok(resumed),
-            Ok(()) if tries <= TRIES => {}
-            Ok(()) => return Err(Failure::new("the hub ends the download early, again and again")),
+            Ok(true) => return Ok(resumed),
+            Ok(false) if tries < TRIES => tries += 1,
+            Ok(false) => return Err(Failure::new("the hub ends the download early, again and again")),
             Err(error) if error.refusal().is_some() => return Err(error.into()),
             Err(error) if tries >= TRIES => return Err(error.into()),
             Err(_) => {

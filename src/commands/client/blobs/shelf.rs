@@ -61,6 +61,12 @@ impl Shelf {
     /// Copies a file's bytes here. O(bytes); memory of one piece.
     pub fn take(&self, file: &Path) -> Result<(BlobId, u64, Vec<u8>), Failure> {
         fs::create_dir_all(&self.dir).map_err(|error| failed(&self.dir, &error))?;
+        // One process at a time has the store: a copy in the making is what is left of one that ended.
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|end| end == "part") {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
         let part = self.dir.join(format!("{}.part", std::process::id()));
         let copy = || -> io::Result<(BlobId, u64, Vec<u8>)> {
             let (mut from, mut to) = (File::open(file)?, File::create(&part)?);

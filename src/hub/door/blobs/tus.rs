@@ -360,7 +360,10 @@ async fn take_in(
     } else {
         "what has come is kept"
     };
-    let upload = held.as_ref().ok_or_else(gone)?;
+    let upload = held.as_mut().ok_or_else(gone)?;
+    if checked {
+        upload.doubt();
+    }
     let (before, length) = (upload.hasher().clone(), upload.info.length);
     let mut room = length - upload.offset();
     let declared = number(request, CONTENT_LENGTH.as_str())?;
@@ -420,7 +423,10 @@ async fn take_in(
             });
             let done = written.await.map_err(|_| doors.busy("uploads"))?;
             (held, checksum) = (done.0, done.1);
-            done.2.map_err(|error| disk(&error))?;
+            if let Err(error) = done.2 {
+                *held = None; // after a failed sync only what was synced before is sure
+                return Err(disk(&error));
+            }
             if let Some(problem) = broken {
                 if checked {
                     rewind(doors, held, before).await?;
@@ -432,7 +438,9 @@ async fn take_in(
             break;
         }
     }
-    if !checksum.fits() {
+    if checked && checksum.fits() {
+        held = trust(doors, held).await?;
+    } else if checked {
         rewind(doors, held, before).await?;
         let detail = "the bytes do not have the checksum that was announced; the offset is that of before: send them again";
         return Err(Problem::new(460, "Checksum mismatch", "wrong_checksum", detail));
@@ -449,6 +457,16 @@ fn too_long(length: u64) -> Problem {
     let detail =
         format!("more bytes than the {length} that Upload-Length announced; none of this request was taken");
     Problem::new(413, "Too large", "too_long", detail)
+}
+
+async fn trust(doors: &Doors, mut held: Held) -> Result<Held, Problem> {
+    let trusted = web::block(move || {
+        let trusted = held.as_mut().map_or(Ok(()), Upload::trust);
+        (held, trusted)
+    });
+    let (held, trusted) = trusted.await.map_err(|_| doors.busy("uploads"))?;
+    trusted.map_err(|error| disk(&error))?;
+    Ok(held)
 }
 
 async fn rewind(doors: &Doors, mut held: Held, before: Hasher) -> Result<(), Problem> {
