@@ -24,7 +24,7 @@ use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{Commit, Family, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{Client, Hub, spread};
+use support::{Client, Hub, spread, warm};
 
 const ROUNDS: usize = 3;
 const MIB: usize = 1 << 20;
@@ -179,6 +179,7 @@ impl Figures {
     fn round(&mut self, bytes: &Arc<Vec<u8>>, len: usize, ours: impl Fn(&Path) -> f64) {
         let folder = tempfile::tempdir().expect("a folder");
         let (folder, files) = (folder.path(), bytes.len().div_ceil(len));
+        warm(folder, bytes.len());
         self.bare.push(floor(folder, bytes));
         self.ours.push(ours(folder));
         let speed = |seconds: f64| bytes.len() as f64 / 1e6 / seconds;
@@ -191,11 +192,11 @@ impl Figures {
             source
         };
         if let Some(program) = rivals::find("SYNCTHING") {
-            let seconds = rivals::syncthing(&program, folder, &source("for-syncthing"), files);
+            let seconds = rivals::syncthing(&program, folder, &source("for-syncthing"), files, bytes.len());
             self.syncthing.push(speed(seconds));
         }
         if let Some(program) = rivals::find("IROH_PAIR") {
-            let seconds = rivals::iroh(&program, folder, &source("for-iroh"), files);
+            let seconds = rivals::iroh(&program, folder, &source("for-iroh"), files, bytes.len());
             self.iroh.push(speed(seconds));
         }
     }
@@ -238,6 +239,7 @@ fn large() {
             let a = Hub::start(folder, "a", true, &[]);
             let b = Hub::start(folder, "b", false, &[&a.address]);
             let id = bring(&a, &bytes);
+            warm(folder, bytes.len());
             let begun = Instant::now();
             Client::new(&a).sync(&support::nothing(), &[reference(0, id, bytes.len())]);
             holds(&b, 1);
@@ -257,6 +259,7 @@ fn small() {
             let a = Hub::start(folder, "a", true, &[]);
             let b = Hub::start(folder, "b", false, &[&a.address]);
             let changes = bring_many(&a, &bytes, len);
+            warm(folder, bytes.len());
             let begun = Instant::now();
             let mut client = Client::new(&a);
             for changes in changes.chunks(1_000) {
@@ -318,6 +321,7 @@ fn rows() {
 /// MB/s, and bytes written to disk per byte (compaction that is due at once included).
 fn timed(len: usize, run: impl FnOnce(&Path)) -> (f64, f64) {
     let folder = tempfile::tempdir().expect("a folder");
+    warm(folder.path(), 2 * len);
     let (before, begun) = (written(), Instant::now());
     run(folder.path());
     let speed = len as f64 / 1e6 / begun.elapsed().as_secs_f64();
@@ -395,6 +399,7 @@ fn from(many: usize, bytes: &[u8]) -> f64 {
         .chain(&others)
         .map(|hub| hub.address.as_str())
         .collect();
+    warm(folder.path(), bytes.len());
     let begun = Instant::now();
     let fresh = Hub::start(folder.path(), "fresh", false, &seeds);
     holds(&fresh, 1);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::support::until;
+use super::support::{until, warm};
 
 /// A process that ends with us.
 struct Running(Child);
@@ -30,7 +30,7 @@ pub fn find(variable: &str) -> Option<PathBuf> {
 
 /// Seconds from the first word between two ends that run already until all files of `source` are verified and stored at the
 /// other: one collection of iroh-blobs, its stores on disk, no relay, no discovery.
-pub fn iroh(program: &Path, folder: &Path, source: &Path, files: usize) -> f64 {
+pub fn iroh(program: &Path, folder: &Path, source: &Path, files: usize, bytes: usize) -> f64 {
     let mut giver = Command::new(program)
         .arg("give")
         .args([&folder.join("iroh-a"), source])
@@ -44,6 +44,7 @@ pub fn iroh(program: &Path, folder: &Path, source: &Path, files: usize) -> f64 {
     BufReader::new(stdout)
         .read_line(&mut line)
         .expect("it says where it is");
+    warm(folder, bytes);
     let taken = Command::new(program)
         .arg("take")
         .arg(folder.join("iroh-b"))
@@ -68,8 +69,9 @@ struct Pair {
 
 /// Seconds from the moment when the receiver's folder is no longer paused until Syncthing says that it holds every file. Both ends
 /// are connected then, and the sender has scanned (and hashed) its files. No discovery, relays or NAT; its own defaults otherwise.
-pub fn syncthing(program: &Path, folder: &Path, source: &Path, files: usize) -> f64 {
+pub fn syncthing(program: &Path, folder: &Path, source: &Path, files: usize, bytes: usize) -> f64 {
     let pair = Pair::start(program, folder, source, files);
+    warm(folder, bytes);
     let begun = Instant::now();
     ask(
         pair.gui,
@@ -100,6 +102,7 @@ impl Pair {
             let child = Command::new(program)
                 .args(["serve", "--no-browser", "--no-restart", "--no-upgrade", "--home"])
                 .arg(&homes[n])
+                .env("STMONITORED", "yes") // no second process that would outlive its parent
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

@@ -33,8 +33,8 @@ pub(super) struct Peer {
     pub interests: BTreeSet<BlobId>,
     /// Chunks that it has asked for.
     pub wanted: VecDeque<(BlobId, u32)>,
-    /// Whether chunks for it are being read.
-    pub reading: bool,
+    /// How many messages of chunks for it are being read.
+    pub reads: usize,
 }
 
 impl Peer {
@@ -48,7 +48,7 @@ impl Peer {
             to_ask: BTreeSet::new(),
             interests: BTreeSet::new(),
             wanted: VecDeque::new(),
-            reading: false,
+            reads: 0,
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) const INTERESTS_MAX: usize = 1 << 16;
 const READ_BYTES: usize = 1 << 20;
 /// Chunks read for one peer at a time.
 const READ_CHUNKS: usize = 64;
+/// Reads under way for one peer: while one message is put on the line, the next is read.
+const READS_MAX: usize = 2;
 
 impl Transfer {
     pub(super) fn asked(
@@ -93,24 +95,23 @@ impl Transfer {
     /// Has chunks read for whoever waits, as many as fit a message.
     pub(super) fn serve(&mut self, out: &mut Vec<Output>) {
         for (link, peer) in &mut self.links {
-            if peer.reading || peer.wanted.is_empty() {
-                continue;
+            while peer.reads < READS_MAX && !peer.wanted.is_empty() {
+                let many = peer.wanted.len().div_ceil(READS_MAX).min(READ_CHUNKS);
+                let chunks: Vec<(BlobId, u32)> = peer.wanted.drain(..many).collect();
+                peer.reads += 1;
+                out.push(Output::Work(Work::Serve {
+                    link: *link,
+                    chunks,
+                    bytes_max: READ_BYTES,
+                }));
             }
-            let many = peer.wanted.len().min(READ_CHUNKS);
-            let chunks: Vec<(BlobId, u32)> = peer.wanted.drain(..many).collect();
-            peer.reading = true;
-            out.push(Output::Work(Work::Serve {
-                link: *link,
-                chunks,
-                bytes_max: READ_BYTES,
-            }));
         }
     }
 
     /// What fitted a message has been sent; the rest is next.
     pub(super) fn served(&mut self, link: Link, rest: Vec<(BlobId, u32)>) {
         if let Some(peer) = self.links.get_mut(&link) {
-            peer.reading = false;
+            peer.reads = peer.reads.saturating_sub(1);
             rest.into_iter()
                 .rev()
                 .for_each(|chunk| peer.wanted.push_front(chunk));

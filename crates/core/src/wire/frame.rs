@@ -59,23 +59,32 @@ pub enum FrameError {
 /// Cuts a message into frames. Payloads of `compress_min` bytes and more are packed if the other end unpacks LZ4
 /// and it makes them smaller.
 pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Vec<u8>> {
-    let bytes = rmp_serde::to_vec_named(message)
+    let roughly = match message {
+        Message::Blob(blob) => blob.size(),
+        _ => 256,
+    };
+    let mut bytes = Vec::with_capacity(HEAD + roughly);
+    bytes.resize(HEAD, 0);
+    rmp_serde::encode::write_named(&mut bytes, message)
         .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
     // Chunks of blobs are packed by themselves, where that pays.
     let lz4 = lz4 && !matches!(message, Message::Blob(BlobMessage::Chunks { .. }));
-    let piece_max = limits.frame_bytes_max - HEAD;
-    let pieces: Vec<&[u8]> = bytes.chunks(piece_max).collect();
+    let packs = |piece: &[u8]| lz4 && piece.len() >= compress_min;
+    let whole = &bytes[HEAD..];
+    if bytes.len() <= limits.frame_bytes_max && !packs(whole) {
+        // The usual case of what is large: sealed where it lies.
+        let sum = crc(0, whole);
+        bytes[1..HEAD].copy_from_slice(&sum.to_be_bytes());
+        return vec![bytes];
+    }
+    let pieces: Vec<&[u8]> = whole.chunks(limits.frame_bytes_max - HEAD).collect();
     let last = pieces.len() - 1;
     pieces
         .iter()
         .enumerate()
         .map(|(at, piece)| {
             let more = if at < last { MORE } else { 0 };
-            let packed = if lz4 && piece.len() >= compress_min {
-                pack(piece)
-            } else {
-                None
-            };
+            let packed = if packs(piece) { pack(piece) } else { None };
             let (flags, payload) = match &packed {
                 Some(packed) => (more | LZ4, packed.as_slice()),
                 None => (more, *piece),
