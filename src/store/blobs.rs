@@ -111,10 +111,14 @@ impl BlobStore {
         self.0.path.join(UPLOADS)
     }
 
-    /// Whether so many bytes leave enough free.
+    /// Whether so many bytes, which are about to be written, leave enough free.
     pub fn has_room(&self, bytes: usize) -> bool {
         let reserve = usize::try_from(self.0.reserve).unwrap_or(usize::MAX);
-        self.0.reader.room_for(bytes.saturating_add(reserve)).is_ok()
+        let room = self.0.reader.room_for(bytes.saturating_add(reserve)).is_ok();
+        if room {
+            self.0.reader.0.room.wrote(bytes);
+        }
+        room
     }
 
     fn folder(&self, id: BlobId) -> PathBuf {
