@@ -176,7 +176,7 @@ fn a_disk_that_fills_up_keeps_what_it_has_takes_records_and_gives_space_back() {
         return;
     };
     let free = || {
-        let disk = rustix::fs::statvfs(&small.data()).unwrap();
+        let disk = rustix::fs::statvfs(small.data()).unwrap();
         (disk.f_bavail * disk.f_frsize) as usize
     };
     let before = free();
