@@ -6,7 +6,6 @@
 
 #[path = "support/rivals.rs"]
 mod rivals;
-#[allow(dead_code, reason = "each bench takes the part it needs")]
 mod support;
 
 use std::fs::File;

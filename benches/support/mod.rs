@@ -1,5 +1,7 @@
 //! Real hubs as processes, and a small HTTP client: what the benchmarks drive.
 
+#![allow(dead_code, reason = "each bench takes the part it needs")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
