@@ -139,10 +139,10 @@ table! {
             "Types of things whose blobs are always fetched and never let go.";
         budget_max: Size = Size::new(0), within(Size::new(0), Size::gib(1 << 20)),
             "Bytes of blobs above which those read least lately are let go, if two other hubs keep them; 0 for no bound.";
-        reserve_min: Size = Size::mib(192), within(Size::new(0), Size::gib(1024)),
-            "Free disk that blobs leave to records, beyond storage.headroom_min.";
         size_max: Size = Size::gib(16), within(Size::new(1), Size::gib(64)),
             "Bytes of one blob that a client may bring.";
+        reserve_min: Size = Size::mib(192), within(Size::new(0), Size::gib(1024)),
+            "Free disk that blobs leave to records, beyond storage.headroom_min.";
         uploads_max: usize = 64, within(1, 4096),
             "Uploads from clients that are under way at once.";
         upload_expiry: Duration = Duration::hours(24), within(Duration::seconds(1), Duration::hours(24 * 365)),
