@@ -16,7 +16,9 @@ use inbetweenies_core::blob::{
     BlobFiles, BlobId, CHUNK_BYTES, FileError, Manifest, Stored, chunk_len, chunks_of, pack,
 };
 use inbetweenies_core::store::read_held;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::{Errno, pread};
 
 use super::errors::OpenError;
 use super::snapshot::StoreReader;
@@ -35,6 +37,9 @@ struct Inner {
     reserve: u64,
     /// The last used comes last.
     open: Mutex<VecDeque<(BlobId, Arc<File>)>>,
+    /// Held by whoever writes: a file system lets one write at a file at a time and has others spin, on the cores that
+    /// hashing needs.
+    writing: Mutex<()>,
     /// Files made by this process, whose names are not synced yet.
     fresh: Mutex<BTreeSet<BlobId>>,
 }
@@ -83,6 +88,7 @@ impl BlobStore {
             reader: reader.clone(),
             reserve,
             open: Mutex::default(),
+            writing: Mutex::default(),
             fresh: Mutex::default(),
         }))
     }
@@ -199,7 +205,7 @@ impl BlobStore {
                     );
                 }
                 write_table(&file, manifest.size, index, stored.bytes.len())?;
-                raw = stored.bytes.into_vec();
+                raw = stored.bytes.into();
             }
             file.sync_data()?;
             fs::rename(&part, self.path(manifest.id))?;
@@ -221,6 +227,22 @@ fn table(size: u64, index: u32) -> u64 {
     slot(chunks_of(size)) + 4 * u64::from(index)
 }
 
+/// So many bytes from there on, read where they stay, without zeros first; None if the file ends before.
+fn read_at(file: &File, len: usize, at: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let from = at + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), from) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(len);
+    Ok(Some(bytes))
+}
+
 fn write_table(file: &File, size: u64, index: u32, len: usize) -> io::Result<()> {
     file.write_all_at(&(len as u32 + 1).to_be_bytes(), table(size, index))
 }
@@ -240,6 +262,7 @@ impl BlobFiles for BlobStore {
             let Some(file) = self.file(id, true)? else {
                 return Err(ErrorKind::NotFound.into());
             };
+            let _writing = lock(&self.0.writing);
             file.write_all_at(&stored.bytes, slot(index))?;
             write_table(&file, size, index, stored.bytes.len())
         };
@@ -263,11 +286,9 @@ impl BlobFiles for BlobStore {
             if len > whole {
                 return Ok(None); // no table that we wrote
             }
-            let mut bytes = vec![0; len];
-            match file.read_exact_at(&mut bytes, slot(index)) {
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-                read => read?,
-            }
+            let Some(bytes) = read_at(&file, len, slot(index))? else {
+                return Ok(None);
+            };
             Ok(Some(Stored {
                 packed: len < whole,
                 bytes: bytes.into(),
