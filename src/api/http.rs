@@ -35,7 +35,7 @@ pub struct Hub {
 impl Hub {
     /// A hub that has not been asked anything yet. Needs an actix runtime on this thread once it is.
     pub fn new(url: HubUrl) -> Hub {
-        let connector = awc::Connector::new().timeout(CONNECT_TIMEOUT);
+        let connector = crate::dial::connector().timeout(CONNECT_TIMEOUT);
         let client = awc::Client::builder()
             .connector(connector)
             .disable_redirects()

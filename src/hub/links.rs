@@ -10,9 +10,10 @@ use futures_util::{SinkExt, StreamExt};
 use inbetweenies_core::machine::Link;
 use inbetweenies_core::node::{Admission, Mail, Outbox, brings_entries, deliver, size};
 use inbetweenies_core::peers;
-use inbetweenies_core::wire::{Assembler, Message, encode_frames};
+use inbetweenies_core::wire::{Assembler, Frame, Message, encode_frames};
 use tokio::sync::mpsc;
 
+use super::frames::{FrameSender, Roomy};
 use super::office::Office;
 
 /// How long one frame may take to leave: a peer that reads slower is cut.
@@ -152,7 +153,7 @@ impl Links {
 
 /// What the writing half is to put on the socket.
 enum Leaving {
-    Frames(Vec<Vec<u8>>),
+    Frames(Vec<Frame>),
     Pong(Bytes),
 }
 
@@ -177,7 +178,7 @@ impl Writing {
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         let pack = self.pack.load(Ordering::Relaxed);
         let frames = encode_frames(&message, pack, office.links.compress_min, &office.limits);
-        let bytes: usize = frames.iter().map(Vec::len).sum();
+        let bytes: usize = frames.iter().map(Frame::len).sum();
         metrics::counter!("inbetweenies_peer_bytes_sent_total").increment(bytes as u64);
         metrics::counter!("inbetweenies_peer_messages_sent_total", "kind" => message.name()).increment(1);
         Some(Leaving::Frames(frames))
@@ -188,10 +189,7 @@ impl Writing {
 async fn write(office: Arc<Office>, mut writing: Writing, mut send: impl AsyncFnMut(Leave) -> bool) {
     while let Some(leaving) = writing.next(&office).await {
         let leaves = match leaving {
-            Leaving::Frames(frames) => frames
-                .into_iter()
-                .map(|frame| Leave::Binary(Bytes::from(frame)))
-                .collect(),
+            Leaving::Frames(frames) => frames.into_iter().map(Leave::Frame).collect(),
             Leaving::Pong(data) => vec![Leave::Pong(data)],
         };
         for leave in leaves {
@@ -204,7 +202,7 @@ async fn write(office: Arc<Office>, mut writing: Writing, mut send: impl AsyncFn
 
 /// One WebSocket message on its way out.
 enum Leave {
-    Binary(Bytes),
+    Frame(Frame),
     Pong(Bytes),
 }
 
@@ -251,10 +249,10 @@ async fn read(
 }
 
 /// Takes one frame from a peer; false when the link must end.
-async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &[u8]) -> bool {
+async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &Bytes) -> bool {
     office.links.heard(link, office.now().mono);
     metrics::counter!("inbetweenies_peer_bytes_received_total").increment(frame.len() as u64);
-    match assembler.take(frame, &office.peer_limits) {
+    match assembler.take_whole(frame, &office.peer_limits) {
         Ok(None) => true,
         Ok(Some(message)) if brings_entries(&message) && !office.has_room() => {
             // They are not lost: the clock does not move, and they are asked for again when there is room.
@@ -277,6 +275,7 @@ async fn take(office: &Office, link: Link, assembler: &mut Assembler, frame: &[u
 pub async fn serve(
     office: Arc<Office>,
     session: actix_ws::Session,
+    frames: FrameSender,
     mut stream: actix_ws::MessageStream,
     pending: Arc<AtomicUsize>,
 ) {
@@ -285,7 +284,7 @@ pub async fn serve(
     office.post(Mail::Peers(peers::Input::Incoming { link }));
     let mut out = session.clone();
     let writer = actix_rt::spawn(write(office.clone(), writing, async move |leave| match leave {
-        Leave::Binary(bytes) => out.binary(bytes).await.is_ok(),
+        Leave::Frame(frame) => frames.send(frame).await.is_ok(),
         Leave::Pong(data) => out.pong(&data).await.is_ok(),
     }));
     read(&office, link, writer, async || {
@@ -306,14 +305,13 @@ pub async fn serve(
 pub fn dial(office: Arc<Office>, address: String) {
     actix_rt::spawn(async move {
         let client = awc::Client::builder()
+            .connector(crate::dial::connector())
             .timeout(office.links.dial_timeout)
             .disable_redirects()
             .finish();
+        let frame_max = office.peer_limits.frame_bytes_max + 1;
         let url = format!("ws://{address}/api/v2/peer");
-        let connecting = client
-            .ws(&url)
-            .max_frame_size(office.peer_limits.frame_bytes_max + 1)
-            .connect();
+        let connecting = client.ws(&url).max_frame_size(frame_max).connect();
         let framed = match tokio::time::timeout(office.links.dial_timeout, connecting).await {
             Ok(Ok((_, framed))) => framed,
             Ok(Err(error)) => {
@@ -322,13 +320,14 @@ pub fn dial(office: Arc<Office>, address: String) {
             }
             Err(_) => return office.post(Mail::Peers(peers::Input::DialFailed { address })),
         };
+        let framed = framed.into_map_codec(|codec| Roomy::new(codec, frame_max));
         let (mut sink, mut stream) = framed.split();
         let link = office.new_link();
         let writing = office.links.add(link);
         office.post(Mail::Peers(peers::Input::Connected { address, link }));
         let writer = actix_rt::spawn(write(office.clone(), writing, async move |leave| {
             let message = match leave {
-                Leave::Binary(bytes) => awc::ws::Message::Binary(bytes),
+                Leave::Frame(frame) => awc::ws::Message::Binary(frame.join()),
                 Leave::Pong(data) => awc::ws::Message::Pong(data),
             };
             sink.send(message).await.is_ok()

@@ -5,6 +5,7 @@
 
 mod board;
 mod door;
+mod frames;
 mod links;
 mod office;
 mod room;

@@ -198,6 +198,7 @@ pub async fn run(config: Config, init: bool) -> Result<(), HubError> {
     .keep_alive(Duration::from_secs(75))
     .shutdown_timeout(STOP_REQUESTS_SECONDS)
     .disable_signals()
+    .tcp_nodelay(true)
     .listen(listener)
     .map_err(|error| HubError::Listen {
         address: local,

@@ -44,7 +44,7 @@ impl Stranger {
 
     pub fn say(&mut self, message: &Message) {
         for frame in encode_frames(message, false, usize::MAX, &self.limits) {
-            self.frame(&frame);
+            self.frame(&frame.join());
         }
     }
 

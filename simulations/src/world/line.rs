@@ -54,7 +54,7 @@ impl World {
                 &message,
                 Parcel {
                     size: size(&message),
-                    frames,
+                    frames: frames.into_iter().map(|frame| frame.join().into()).collect(),
                 },
             );
         }

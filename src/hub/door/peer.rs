@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
+use actix_web::body::MessageBody as _;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev, web};
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use futures_util::Stream;
 use inbetweenies_core::wire::Problem;
 
 use super::{Doors, body};
+use crate::hub::frames::Frames;
 use crate::hub::links;
 
 /// Bytes that may have come beyond one frame when it is handed on: its head, and what was read along with its end.
@@ -36,7 +38,16 @@ pub async fn peer(request: HttpRequest, payload: web::Payload, doors: web::Data<
     match opened {
         Ok((response, session, stream)) => {
             let stream = stream.max_frame_size(frame_max);
-            actix_rt::spawn(links::serve(doors.office.clone(), session, stream, pending));
+            let mut way_in = None;
+            let response = response.map_body(|_, session| {
+                let (sender, frames) = Frames::around(session);
+                way_in = Some(sender);
+                frames.boxed()
+            });
+            if let Some(frames) = way_in {
+                let office = doors.office.clone();
+                actix_rt::spawn(links::serve(office, session, frames, stream, pending));
+            }
             response
         }
         Err(error) => {

@@ -73,8 +73,10 @@ impl MemoryFiles {
     pub fn rot(&mut self, id: BlobId, index: u32) {
         for files in [&mut self.written, &mut self.synced] {
             let chunk = files.get_mut(&id).and_then(|chunks| chunks.get_mut(&index));
-            if let Some(byte) = chunk.and_then(|stored| stored.bytes.first_mut()) {
-                *byte ^= 1;
+            if let Some(stored) = chunk {
+                let mut bytes = stored.bytes.to_vec();
+                bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+                stored.bytes = bytes.into();
             }
         }
     }

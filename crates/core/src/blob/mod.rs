@@ -8,6 +8,7 @@ mod have;
 mod manifest;
 mod pack;
 mod refs;
+pub(crate) mod view;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Chunks as they are stored and sent: packed with LZ4 where that saves at least a tenth, as they are otherwise.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
-use super::CHUNK_BYTES;
+use super::{CHUNK_BYTES, view};
 
 /// So much of a chunk is packed to see whether the rest is worth it: photos and PDFs are not.
 const PROBE_BYTES: usize = 64 << 10;
@@ -13,8 +13,9 @@ const PROBE_BYTES: usize = 64 << 10;
 pub struct Stored {
     /// Whether they are one LZ4 block.
     pub packed: bool,
-    /// The bytes.
-    pub bytes: ByteBuf,
+    /// The bytes. When they come they are a view of the frame that they came in.
+    #[serde(with = "view")]
+    pub bytes: Bytes,
 }
 
 impl Stored {
@@ -22,7 +23,7 @@ impl Stored {
     pub fn raw(bytes: Vec<u8>) -> Stored {
         Stored {
             packed: false,
-            bytes: ByteBuf::from(bytes),
+            bytes: bytes.into(),
         }
     }
 }
@@ -49,20 +50,20 @@ pub fn pack(raw: Vec<u8>) -> Stored {
 fn packed_of(bytes: Vec<u8>) -> Stored {
     Stored {
         packed: true,
-        bytes: ByteBuf::from(bytes),
+        bytes: bytes.into(),
     }
 }
 
 /// The chunk's own bytes, which must be `len`; None if they are not. Never takes more memory than a chunk, whatever the
 /// packed bytes claim.
-pub fn unpack(stored: Stored, len: usize) -> Option<Vec<u8>> {
+pub fn unpack(stored: Stored, len: usize) -> Option<Bytes> {
     if len > CHUNK_BYTES {
         return None;
     }
     if !stored.packed {
-        return (stored.bytes.len() == len).then(|| stored.bytes.into_vec());
+        return (stored.bytes.len() == len).then_some(stored.bytes);
     }
     let mut raw = vec![0; len];
     let written = lz4_flex::block::decompress_into(&stored.bytes, &mut raw).ok()?;
-    (written == len).then_some(raw)
+    (written == len).then(|| raw.into())
 }

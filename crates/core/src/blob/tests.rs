@@ -107,7 +107,7 @@ fn chunks_are_packed_where_it_pays_and_never_unpack_to_more() {
     let text = b"the same words again and again, ".repeat(CHUNK_BYTES / 32);
     let packed = pack(text.clone());
     assert!(packed.packed && packed.bytes.len() < text.len() / 10);
-    assert_eq!(unpack(packed.clone(), text.len()), Some(text.clone()));
+    assert_eq!(unpack(packed.clone(), text.len()), Some(text.clone().into()));
     assert_eq!(
         unpack(packed.clone(), text.len() - 1),
         None,
@@ -124,7 +124,7 @@ fn chunks_are_packed_where_it_pays_and_never_unpack_to_more() {
     assert_eq!(unpack(bomb, CHUNK_BYTES), None);
     for len in [0, 1, 127, 128] {
         let few = vec![7; len];
-        assert_eq!(unpack(pack(few.clone()), len), Some(few));
+        assert_eq!(unpack(pack(few.clone()), len), Some(few.into()));
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::fetch::{decode_stored, in_row};
 use crate::blob::{BlobFiles, BlobId, FileError, Manifest, Stored, chunk_len, unpack};
 use crate::hash::Digest;
@@ -233,11 +235,7 @@ fn take(
     stored: Stored,
 ) -> Result<Taken, WorkError> {
     let len = chunk_len(manifest.size, index);
-    let verified = if stored.packed {
-        unpack(stored.clone(), len).is_some_and(|raw| manifest.verifies(index, &raw))
-    } else {
-        manifest.verifies(index, &stored.bytes)
-    };
+    let verified = unpack(stored.clone(), len).is_some_and(|raw| manifest.verifies(index, &raw));
     if !verified && !zoo::planted(Bug::ChunkUnverified) {
         return Ok(Taken::Bad);
     }
@@ -298,7 +296,7 @@ pub fn read_verified(
     store: &dyn Snapshot,
     id: BlobId,
     index: u32,
-) -> Result<Option<Vec<u8>>, WorkError> {
+) -> Result<Option<Bytes>, WorkError> {
     let Some(held) = read_held(store, &id)?.filter(|held| held.whole || held.have.has(index)) else {
         return Ok(None);
     };

@@ -8,9 +8,11 @@
 
 use std::io::{Read, Write};
 
+use bytes::Bytes;
 use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 
-use super::{BlobMessage, Message};
+use super::{BlobMessage, Message, WireChunk};
+use crate::blob::view::{self, Gaps, VIEW_MIN};
 use crate::limits::Limits;
 
 const LZ4: u8 = 1;
@@ -23,16 +25,16 @@ pub const HEAD: usize = 5;
 pub fn seal_frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEAD + payload.len());
     frame.push(flags);
-    frame.extend_from_slice(&crc(flags, payload).to_be_bytes());
+    frame.extend_from_slice(&crc(flags, &[payload]).to_be_bytes());
     frame.extend_from_slice(payload);
     frame
 }
 
 /// CRC-32 as in IEEE 802.3 and zlib.
-fn crc(flags: u8, payload: &[u8]) -> u32 {
+fn crc(flags: u8, payload: &[impl AsRef<[u8]>]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[flags]);
-    hasher.update(payload);
+    payload.iter().for_each(|piece| hasher.update(piece.as_ref()));
     hasher.finalize()
 }
 
@@ -56,26 +58,54 @@ pub enum FrameError {
     Message(String),
 }
 
+/// A frame as it leaves: pieces that lie where they are, to be sent one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// In order.
+    pub pieces: Vec<Bytes>,
+}
+
+impl Frame {
+    /// Bytes of all pieces.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All pieces in one. Copies, unless there is only one.
+    pub fn join(mut self) -> Bytes {
+        if self.pieces.len() == 1 {
+            return self.pieces.remove(0);
+        }
+        self.pieces.concat().into()
+    }
+}
+
 /// Cuts a message into frames. Payloads of `compress_min` bytes and more are packed if the other end unpacks LZ4
 /// and it makes them smaller.
-pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Vec<u8>> {
-    let roughly = match message {
-        Message::Blob(blob) => blob.size(),
-        _ => 256,
+pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: &Limits) -> Vec<Frame> {
+    // Chunks of blobs are packed by themselves, where that pays.
+    let chunks = match message {
+        Message::Blob(BlobMessage::Chunks { chunks }) => Some(chunks),
+        _ => None,
     };
-    let mut bytes = Vec::with_capacity(HEAD + roughly);
-    bytes.resize(HEAD, 0);
+    if let Some(frame) = chunks.and_then(|chunks| around(message, chunks, limits)) {
+        return vec![frame];
+    }
+    let mut bytes = vec![0; HEAD];
     rmp_serde::encode::write_named(&mut bytes, message)
         .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
-    // Chunks of blobs are packed by themselves, where that pays.
-    let lz4 = lz4 && !matches!(message, Message::Blob(BlobMessage::Chunks { .. }));
-    let packs = |piece: &[u8]| lz4 && piece.len() >= compress_min;
+    let packs = |piece: &[u8]| lz4 && chunks.is_none() && piece.len() >= compress_min;
     let whole = &bytes[HEAD..];
     if bytes.len() <= limits.frame_bytes_max && !packs(whole) {
-        // The usual case of what is large: sealed where it lies.
-        let sum = crc(0, whole);
+        let sum = crc(0, &[whole]);
         bytes[1..HEAD].copy_from_slice(&sum.to_be_bytes());
-        return vec![bytes];
+        let pieces = vec![bytes.into()];
+        return vec![Frame { pieces }];
     }
     let pieces: Vec<&[u8]> = whole.chunks(limits.frame_bytes_max - HEAD).collect();
     let last = pieces.len() - 1;
@@ -89,9 +119,39 @@ pub fn encode_frames(message: &Message, lz4: bool, compress_min: usize, limits: 
                 Some(packed) => (more | LZ4, packed.as_slice()),
                 None => (more, *piece),
             };
-            seal_frame(flags, payload)
+            let pieces = vec![seal_frame(flags, payload).into()];
+            Frame { pieces }
         })
         .collect()
+}
+
+/// A frame around chunks whose long bytes stay where they are; None if it would be too long for one.
+fn around(message: &Message, chunks: &[WireChunk], limits: &Limits) -> Option<Frame> {
+    let stored = chunks.iter().filter_map(|chunk| chunk.stored.as_ref());
+    let long: Vec<&Bytes> = stored
+        .map(|stored| &stored.bytes)
+        .filter(|bytes| bytes.len() >= VIEW_MIN)
+        .collect();
+    let mut writer = Gaps::default();
+    rmp_serde::encode::write_named(&mut writer, message)
+        .unwrap_or_else(|error| panic!("a message cannot be written: {error}"));
+    debug_assert_eq!(
+        writer.gaps.len(),
+        long.len(),
+        "what is left out is the chunks' bytes"
+    );
+    let (short, mut pieces, mut from) = (Bytes::from(writer.written), Vec::new(), 0);
+    for (gap, long) in writer.gaps.iter().zip(&long) {
+        pieces.push(short.slice(from..*gap));
+        pieces.push(Bytes::clone(long));
+        from = *gap;
+    }
+    pieces.push(short.slice(from..));
+    let mut head = vec![0];
+    head.extend_from_slice(&crc(0, &pieces).to_be_bytes());
+    pieces.insert(0, head.into());
+    let frame = Frame { pieces };
+    (writer.gaps.len() == long.len() && frame.len() <= limits.frame_bytes_max).then_some(frame)
 }
 
 fn pack(piece: &[u8]) -> Option<Vec<u8>> {
@@ -108,6 +168,11 @@ pub struct Assembler {
 }
 
 impl Assembler {
+    /// As [`Assembler::take`]; a chunk's bytes become a view of the frame.
+    pub fn take_whole(&mut self, frame: &Bytes, limits: &Limits) -> Result<Option<Message>, FrameError> {
+        view::reading(frame, || self.take(frame, limits))
+    }
+
     /// Takes a frame; answers with a message when its last piece has come.
     pub fn take(&mut self, frame: &[u8], limits: &Limits) -> Result<Option<Message>, FrameError> {
         let Some((&flags, rest)) = frame.split_first() else {
@@ -119,7 +184,7 @@ impl Assembler {
         let Some((sum, payload)) = rest.split_first_chunk() else {
             return Err(FrameError::Damaged);
         };
-        if u32::from_be_bytes(*sum) != crc(flags, payload) {
+        if u32::from_be_bytes(*sum) != crc(flags, &[payload]) {
             return Err(FrameError::Damaged);
         }
         if payload.len() > limits.frame_bytes_max {
@@ -162,6 +227,7 @@ fn decode(bytes: &[u8], limits: &Limits) -> Result<Message, FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::{BlobId, Stored};
     use crate::time::Micros;
     use serde_bytes::ByteBuf;
 
@@ -179,7 +245,7 @@ mod tests {
         let mut last = Ok(None);
         for frame in frames {
             assert!(frame.len() <= limits.frame_bytes_max);
-            last = assembler.take(&frame, limits);
+            last = assembler.take_whole(&frame.join(), limits);
         }
         last
     }
@@ -197,6 +263,54 @@ mod tests {
                 assert_eq!(through(&message, lz4, &small()), Ok(Some(message.clone())));
             }
         }
+    }
+
+    /// A megabyte that is copied costs as much as one that is sent.
+    #[test]
+    fn the_bytes_of_chunks_stay_where_they_are() {
+        let long = |byte| Some(Stored::raw(vec![byte; 2 * VIEW_MIN]));
+        let short = Some(Stored::raw(vec![3; 100]));
+        let stored = [long(1), None, short, long(2)];
+        let chunk = |(index, stored)| WireChunk {
+            id: BlobId::of(b"photo"),
+            index,
+            stored,
+        };
+        let chunks = (0..).zip(stored).map(chunk).collect();
+        let message = Message::Blob(BlobMessage::Chunks { chunks });
+        let Message::Blob(BlobMessage::Chunks { chunks }) = &message else {
+            unreachable!()
+        };
+        let bytes = |chunk: &WireChunk| chunk.stored.as_ref().map(|stored| stored.bytes.clone());
+        let frame = encode_frames(&message, true, 64, &Limits::default()).remove(0);
+        for long in [&chunks[0], &chunks[3]].map(bytes) {
+            let lies = |piece: &Bytes| long.as_ref().is_some_and(|long| piece.as_ptr() == long.as_ptr());
+            assert!(frame.pieces.iter().any(lies));
+        }
+        let plain = rmp_serde::to_vec_named(&message).unwrap();
+        let frame = frame.join();
+        assert_eq!(frame[HEAD..], plain[..], "the same MessagePack as in one piece");
+
+        let mut assembler = Assembler::default();
+        let came = assembler.take_whole(&frame, &Limits::default());
+        assert_eq!(came, Ok(Some(message.clone())));
+        let Ok(Some(Message::Blob(BlobMessage::Chunks { chunks: came }))) = came else {
+            unreachable!()
+        };
+        let inside =
+            |bytes: Option<Bytes>| bytes.is_some_and(|bytes| frame.as_ptr_range().contains(&bytes.as_ptr()));
+        let views: Vec<bool> = came.iter().map(|chunk| inside(bytes(chunk))).collect();
+        assert_eq!(
+            views,
+            [true, false, false, true],
+            "a short one does not keep the frame"
+        );
+        // Beyond one frame they are cut as every message is.
+        let limits = Limits {
+            frame_bytes_max: 2 * VIEW_MIN,
+            ..Limits::default()
+        };
+        assert_eq!(through(&message, true, &limits), Ok(Some(message)));
     }
 
     #[test]
@@ -235,7 +349,10 @@ mod tests {
             nonce: 1,
             wall: Micros(2),
         };
-        let good = encode_frames(&ping, false, 64, &small()).remove(0);
+        let good = encode_frames(&ping, false, 64, &small())
+            .remove(0)
+            .join()
+            .to_vec();
         for bit in 0..8 * good.len() {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);

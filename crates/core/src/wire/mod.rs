@@ -11,7 +11,7 @@ mod response;
 mod tree;
 
 pub use blob::*;
-pub use frame::{Assembler, FrameError, encode_frames, seal_frame};
+pub use frame::{Assembler, Frame, FrameError, encode_frames, seal_frame};
 pub use message::*;
 pub use problem::Problem;
 pub use request::{Filters, RequestedSet, SyncRequest, SyncType, clock_from_wire};

@@ -488,7 +488,7 @@ impl World {
                     self.frames += 1;
                     self.bytes += frame.len();
                     let assembler = self.assemblers.entry((to, other)).or_default();
-                    if let Some(mut message) = assembler.take(&frame, &self.limits).unwrap()
+                    if let Some(mut message) = assembler.take_whole(&frame.join(), &self.limits).unwrap()
                         && self.lose != Some((to, message.name()))
                     {
                         self.came(to, &mut message);
@@ -540,7 +540,9 @@ impl World {
             self.chunk_bytes[to] += stored.bytes.len();
             if let Some((_, times)) = self.garble.as_mut().filter(|(at, times)| *at == to && *times > 0) {
                 *times -= 1;
-                stored.bytes[0] ^= 1;
+                let mut bytes = stored.bytes.to_vec();
+                bytes[0] ^= 1;
+                stored.bytes = bytes.into();
             }
         }
     }

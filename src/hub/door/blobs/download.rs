@@ -351,7 +351,7 @@ async fn piece(doors: &Doors, id: BlobId, index: u32) -> Result<Bytes, std::io::
     let (mut files, reader) = (doors.files.clone(), doors.reader.clone());
     let read = web::block(move || read_verified(&mut files, &reader.snapshot(), id, index)).await;
     match read {
-        Ok(Ok(Some(bytes))) => Ok(Bytes::from(bytes)),
+        Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => {
             tracing::warn!(%id, index, "a chunk is not what it should be: it is fetched again");
             doors.office.post(Mail::Transfer(Input::Damaged { id, index }));
