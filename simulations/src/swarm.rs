@@ -293,9 +293,6 @@ fn draw_rot(rng: &mut Rng, plan: &mut Plan) {
     if !one_in(rng, 6) {
         return;
     }
-    // A horizon that is swept while a record is lost lets content go that others keep, and nothing notices: known, and told in
-    // docs/anti-entropy.md. Until that is mended, nothing is let go where a disk rots.
-    plan.tuning.content_min = Duration::ZERO;
     plan.events.retain(|event| {
         !matches!(
             event.what,

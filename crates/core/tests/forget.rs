@@ -283,3 +283,44 @@ fn a_record_taken_again_below_a_horizon_is_forgotten_again() {
     assert_eq!(forgotten(&world, 1, "lamp"), 2);
     support::check::all_alike(&world);
 }
+
+/// One of two sides of a conflict was lost when a horizon came: the other side looked settled, and the content that both were
+/// made from went, at this hub alone. Nobody noticed, for what is compared does not tell content from its skeleton.
+#[test]
+fn nothing_goes_while_a_record_is_lost() {
+    let mut world = World::keeping(2, Some(KEEP));
+    let base = device("lamp", &stamp(&world), &[], &[("watts", 1), ("lumen", 1)]);
+    world.push(0, base.clone());
+    world.run(Duration::from_secs(1));
+    let one = device("lamp", &stamp(&world), &[&base], &[("watts", 2), ("lumen", 1)]);
+    world.push(0, one);
+    world.run(Duration::from_secs(1));
+    let other = device("lamp", &stamp(&world), &[&base], &[("watts", 1), ("lumen", 2)]);
+    world.push(0, other.clone());
+    edits(&mut world, 0, "stove", 3);
+    world.run(SOON);
+    // The hub with the smallest id writes horizons: the other sleeps meanwhile.
+    let first = usize::from(world.hub(1).identity.hub_id < world.hub(0).identity.hub_id);
+    let second = 1 - first;
+    world.kill(second);
+    let digest = Sealed::new(other.clone()).digest;
+    let lost = Commit {
+        writes: vec![(Family::Records, record_key(&other.id, &digest), None)],
+        ..Commit::default()
+    };
+    world.stores[second].commit(&lost).unwrap();
+    world.run(KEEP * 3);
+    assert_eq!(forgotten(&world, first, "stove"), 2, "a horizon came meanwhile");
+    world.start(second);
+    assert_eq!(rows(&world, second, "lamp").len(), 2);
+    world.run(KEEP * 4);
+    assert_eq!(forgotten(&world, second, "stove"), 2, "and was swept");
+    assert_eq!(forgotten(&world, first, "lamp"), 0);
+    assert_eq!(forgotten(&world, second, "lamp"), 0, "nor here is the base gone");
+    assert_eq!(
+        rows(&world, second, "lamp").len(),
+        3,
+        "what was lost has come back"
+    );
+    support::check::all_alike(&world);
+}

@@ -239,6 +239,7 @@ impl Route for storage::Output {
                 post(Mail::Conflict(conflict::Input::Policy(policy.clone())));
                 effects.push(Effect::Notice(Notice::Policy(policy)));
             }
+            Output::Holes { holes } => post(Mail::Reconcile(reconcile::Input::Holes { holes })),
             Output::ClockDoubt(doubt) => effects.push(Effect::Notice(Notice::ClockDoubt(doubt))),
             Output::Horizon(horizon) => effects.push(Effect::Notice(Notice::Horizon(horizon))),
             Output::Event(event) => effects.push(Effect::Notice(Notice::Event(event))),

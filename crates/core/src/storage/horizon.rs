@@ -1,17 +1,19 @@
 //! Forgetting: horizons are written, joined, and the content that they let go is dropped, a few ids at a time.
 //!
 //! Invariant: only content goes, never a skeleton; only below a horizon that every unfenced hub of the home has reached;
-//! and what counts as forgotten follows from the horizon alone, whether or not the bytes are gone yet.
+//! what counts as forgotten follows from the horizon alone, whether or not the bytes are gone yet; and while a record that the
+//! log names below a horizon is lost, nothing goes: a graph with a hole in it lets go of what others keep.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Output;
 use super::group::Group;
 use crate::clock::Clock;
 use crate::domain::HORIZON;
 use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
-use crate::machine::{Horizon, load_graph, load_graph_under};
+use crate::machine::{Horizon, load_graph, load_graph_under, sound_entry};
 use crate::store::{
     Family, HORIZON_KEY, HorizonRow, LogRow, SWEPT_MAX, Snapshot, StoreError, decode_row, encode_row,
     log_end, log_key, read_horizons, read_id, read_log, read_record, record_key, trailing_id,
@@ -25,6 +27,10 @@ use crate::zoo::{self, Bug};
 const FIRST_CHECK: Duration = Duration::from_secs(3_600);
 /// Ids that one step of the sweep looks at.
 const SWEEP_IDS: usize = 256;
+/// Log rows that one step holds against the records they name.
+const SWEEP_ROWS: usize = 64;
+/// How long a sweep waits for what is lost to come back before it looks again.
+const SWEEP_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two steps, so that others get their turn.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 /// Log rows that one look at what could be let go reads; the next goes on from there.
@@ -42,7 +48,26 @@ pub(super) struct Forgetting {
     /// When to look again.
     look_at: Duration,
     /// Where the sweep goes on, and when; None when all that horizons let go is gone.
-    sweep: Option<(Vec<u8>, Duration)>,
+    sweep: Option<(Sweep, Duration)>,
+}
+
+/// How far a sweep has come.
+#[derive(Debug, Clone)]
+enum Sweep {
+    /// The log is held against the records, replica by replica: all is there that it names up to this dot.
+    Log(Dot),
+    /// Content goes, id by id: from this key on.
+    Ids(Vec<u8>),
+}
+
+impl Sweep {
+    /// From the beginning.
+    fn begin() -> Sweep {
+        Sweep::Log(Dot {
+            replica: ReplicaId([0; 16]),
+            sequence: 0,
+        })
+    }
 }
 
 impl Forgetting {
@@ -50,7 +75,7 @@ impl Forgetting {
     pub fn open(store: &dyn Snapshot, interval: Duration) -> Result<Forgetting, StoreError> {
         let horizons = read_horizons(store)?;
         Ok(Forgetting {
-            sweep: (!horizons.pending.is_empty()).then(|| (Vec::new(), Duration::ZERO)),
+            sweep: (!horizons.pending.is_empty()).then(|| (Sweep::begin(), Duration::ZERO)),
             horizons,
             look_at: FIRST_CHECK.min(interval),
             ..Forgetting::default()
@@ -91,7 +116,7 @@ impl Group<'_> {
         forgetting.horizons.early = early;
         if !now.is_empty() {
             forgetting.horizons.pending.extend(now);
-            forgetting.sweep = Some((Vec::new(), self.now.mono));
+            forgetting.sweep = Some((Sweep::begin(), self.now.mono));
         }
         if changed {
             self.put_horizons();
@@ -114,7 +139,7 @@ impl Group<'_> {
         let again: Vec<Horizon> = swept.extract_if(.., |horizon| above(horizon)).collect();
         if !again.is_empty() {
             self.state.forgetting.horizons.pending.extend(again);
-            self.state.forgetting.sweep = Some((Vec::new(), self.now.mono));
+            self.state.forgetting.sweep = Some((Sweep::begin(), self.now.mono));
             self.put_horizons();
         }
     }
@@ -131,8 +156,10 @@ impl Group<'_> {
             .forgetting
             .sweep
             .take_if(|(_, at)| *at <= self.now.mono);
-        if let Some((from, _)) = due {
-            self.sweep(from)?;
+        match due {
+            Some((Sweep::Log(upto), _)) => self.bear_out(upto)?,
+            Some((Sweep::Ids(from), _)) => self.sweep(from)?,
+            None => {}
         }
         if let Some(content_min) = self.settings.content_min
             && self.state.forgetting.look_at <= self.now.mono
@@ -143,13 +170,80 @@ impl Group<'_> {
         Ok(())
     }
 
+    /// Holds the next rows of the log, up to the horizons, against the records that they name. Where one is lost, others are
+    /// asked for it, and the sweep waits.
+    fn bear_out(&mut self, upto: Dot) -> Result<(), StoreError> {
+        let mut last: Horizon = Horizon::new();
+        for (replica, sequence) in self.state.forgetting.horizons.pending.iter().flatten() {
+            let last = last.entry(*replica).or_default();
+            *last = (*last).max(*sequence);
+        }
+        let (mut at, mut rows_left) = (upto, SWEEP_ROWS);
+        for (replica, last) in last.range(upto.replica..) {
+            if *replica != at.replica {
+                at = Dot {
+                    replica: *replica,
+                    sequence: 0,
+                };
+            }
+            // One beyond the horizon tells whether the last one below it is lost.
+            for (sequence, row) in self.rows(*replica, at.sequence, u64::MAX, rows_left)? {
+                let entry = sound_entry(&row);
+                let follows = entry.as_ref().map(|entry| entry.prev.map_or(0, |(prev, _)| prev));
+                if at.sequence < *last
+                    && (follows != Some(at.sequence) || !self.is_borne_out(&row, entry.as_ref())?)
+                {
+                    return self.wait_for(at);
+                }
+                at.sequence = sequence;
+                rows_left -= 1;
+                if sequence >= *last {
+                    break;
+                }
+            }
+            if rows_left == 0 {
+                self.state.forgetting.sweep = Some((Sweep::Log(at), self.now.mono + SWEEP_PAUSE));
+                return Ok(());
+            }
+            if at.sequence < (*last).min(self.state.clock.sequence(replica)) {
+                return self.wait_for(at);
+            }
+        }
+        self.state.forgetting.sweep = Some((Sweep::Ids(Vec::new()), self.now.mono));
+        Ok(())
+    }
+
+    /// Whether all records are there that a row of the log names.
+    fn is_borne_out(&self, row: &LogRow, entry: Option<&Entry>) -> Result<bool, StoreError> {
+        let Some(entry) = entry else { return Ok(false) };
+        for (id, stamp) in row.ids.iter().zip(&entry.stamps) {
+            if read_record(&self.overlay, id, &stamp.digest)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The entry after this dot, or a record of it, is lost: nothing is let go until it has come back.
+    fn wait_for(&mut self, upto: Dot) -> Result<(), StoreError> {
+        let hole = Dot {
+            sequence: upto.sequence + 1,
+            ..upto
+        };
+        self.follow.push(Output::Holes { holes: vec![hole] });
+        self.state.forgetting.sweep = Some((Sweep::Log(upto), self.now.mono + SWEEP_WAIT));
+        Ok(())
+    }
+
     /// Drops what horizons let go of the next ids. A horizon that comes meanwhile starts it over.
     fn sweep(&mut self, from: Vec<u8>) -> Result<(), StoreError> {
         self.settle_ids()?;
         let (mut ids, mut last, mut seen, mut failed) = (Vec::new(), None, 0, None);
         self.overlay.scan(Family::Ids, &from, None, &mut |key, value| {
             match decode_row::<crate::store::IdRow>(Family::Ids, value) {
-                Ok(row) if row.records > 1 => ids.extend(trailing_id(key, 0)),
+                Ok(row) if row.records > 1 => {
+                    ids.extend(trailing_id(key, 0).map(|id| (id, row.records)));
+                }
                 Ok(_) => {}
                 Err(error) => failed = Some(error),
             }
@@ -160,13 +254,13 @@ impl Group<'_> {
         if let Some(error) = failed {
             return Err(error);
         }
-        for id in ids {
-            self.let_go(&id)?;
+        for (id, records) in ids {
+            self.let_go(&id, records)?;
         }
         match last.filter(|_| seen == SWEEP_IDS) {
             Some(mut next) => {
                 next.push(0); // just after it
-                self.state.forgetting.sweep = Some((next, self.now.mono + SWEEP_PAUSE));
+                self.state.forgetting.sweep = Some((Sweep::Ids(next), self.now.mono + SWEEP_PAUSE));
             }
             None => {
                 let horizons = &mut self.state.forgetting.horizons;
@@ -183,8 +277,11 @@ impl Group<'_> {
         Ok(())
     }
 
-    fn let_go(&mut self, id: &Id) -> Result<(), StoreError> {
+    fn let_go(&mut self, id: &Id, records: u64) -> Result<(), StoreError> {
         let graph = load_graph(&self.overlay, id)?;
+        if (graph.nodes().count() as u64) < records {
+            return Ok(()); // lost since the log was borne out; when it is taken again, so is this
+        }
         for node in graph.nodes().filter(|node| node.forgotten) {
             let digest = &node.sealed.digest;
             let Some(mut row) = read_record(&self.overlay, id, digest)?.filter(|row| !row.forgotten) else {

@@ -256,6 +256,11 @@ pub enum Output {
     Policy(Arc<Policy>),
     /// Whether this hub's clock can be right, by what others say, has changed.
     ClockDoubt(Option<ClockDoubt>),
+    /// This hub does not hold what its log says; the first entry of each gap.
+    Holes {
+        /// Where.
+        holes: Vec<Dot>,
+    },
     /// How far content counts as forgotten has changed, durably.
     Horizon(Horizon),
     /// Something that people should be told.

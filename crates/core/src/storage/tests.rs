@@ -48,6 +48,7 @@ fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::Event(_) => "event",
         Output::ClockDoubt(_) => "clock doubt",
         Output::Horizon(_) => "horizon",
+        Output::Holes { .. } => "holes",
         Output::BlobsKept { .. } => "blobs kept",
         Output::Refs { .. } => "refs",
         Output::Stopped => "stopped",
