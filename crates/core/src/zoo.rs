@@ -102,6 +102,8 @@ pub enum Bug {
     ReplayLost,
     /// Forgetting content changes the leaf of a record.
     LeafOfBytes,
+    /// Content is let go while a record of its id is lost.
+    HoleSwept,
     /// A chunk of a blob is believed without being verified.
     ChunkUnverified,
     /// Of a blob on its way, what lies there after a start is believed without being verified.
@@ -161,6 +163,7 @@ impl Bug {
         Bug::StalePath,
         Bug::ReplayLost,
         Bug::LeafOfBytes,
+        Bug::HoleSwept,
         Bug::ChunkUnverified,
         Bug::ResumeUnverified,
         Bug::HeldBeforeSync,
@@ -217,6 +220,7 @@ impl Bug {
             Bug::StalePath => "stale-path",
             Bug::ReplayLost => "replay-lost",
             Bug::LeafOfBytes => "leaf-of-bytes",
+            Bug::HoleSwept => "hole-swept",
             Bug::ChunkUnverified => "chunk-unverified",
             Bug::ResumeUnverified => "resume-unverified",
             Bug::HeldBeforeSync => "held-before-sync",
@@ -294,6 +298,7 @@ impl Bug {
                 "a Merkle tree that is read after a start lacks what changed since it was kept"
             }
             Bug::LeafOfBytes => "forgetting content changes the leaf of a record",
+            Bug::HoleSwept => "content is let go while a record of its id is lost",
             Bug::ChunkUnverified => "a chunk of a blob is believed without being verified",
             Bug::ResumeUnverified => {
                 "of a blob on its way, what lies there after a start is believed without being verified"

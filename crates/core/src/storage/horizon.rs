@@ -27,7 +27,9 @@ use crate::zoo::{self, Bug};
 const FIRST_CHECK: Duration = Duration::from_secs(3_600);
 /// Ids that one step of the sweep looks at.
 const SWEEP_IDS: usize = 256;
-/// Log rows that one step holds against the records they name.
+/// Records that one step looks for on behalf of the log, give or take those of one entry.
+const SWEEP_RECORDS: usize = 1_024;
+/// Log rows that are read at a time meanwhile.
 const SWEEP_ROWS: usize = 64;
 /// How long a sweep waits for what is lost to come back before it looks again.
 const SWEEP_WAIT: Duration = Duration::from_secs(60);
@@ -157,6 +159,7 @@ impl Group<'_> {
             .sweep
             .take_if(|(_, at)| *at <= self.now.mono);
         match due {
+            Some((Sweep::Log(_), _)) if zoo::planted(Bug::HoleSwept) => self.sweep(Vec::new())?,
             Some((Sweep::Log(upto), _)) => self.bear_out(upto)?,
             Some((Sweep::Ids(from), _)) => self.sweep(from)?,
             None => {}
@@ -178,7 +181,7 @@ impl Group<'_> {
             let last = last.entry(*replica).or_default();
             *last = (*last).max(*sequence);
         }
-        let (mut at, mut rows_left) = (upto, SWEEP_ROWS);
+        let (mut at, mut left) = (upto, SWEEP_RECORDS);
         for (replica, last) in last.range(upto.replica..) {
             if *replica != at.replica {
                 at = Dot {
@@ -186,22 +189,26 @@ impl Group<'_> {
                     sequence: 0,
                 };
             }
-            // One beyond the horizon tells whether the last one below it is lost.
-            for (sequence, row) in self.rows(*replica, at.sequence, u64::MAX, rows_left)? {
-                let entry = sound_entry(&row);
-                let follows = entry.as_ref().map(|entry| entry.prev.map_or(0, |(prev, _)| prev));
-                if at.sequence < *last
-                    && (follows != Some(at.sequence) || !self.is_borne_out(&row, entry.as_ref())?)
-                {
-                    return self.wait_for(at);
-                }
-                at.sequence = sequence;
-                rows_left -= 1;
-                if sequence >= *last {
+            while left > 0 && at.sequence < *last {
+                // The first beyond the horizon tells whether the last one below it is lost.
+                let rows = self.rows(*replica, at.sequence, u64::MAX, SWEEP_ROWS)?;
+                if rows.is_empty() {
                     break;
                 }
+                for (sequence, row) in rows {
+                    let entry = sound_entry(&row);
+                    let follows = entry.as_ref().map(|entry| entry.prev.map_or(0, |(prev, _)| prev));
+                    if follows != Some(at.sequence) || !self.is_borne_out(&row, entry.as_ref())? {
+                        return self.wait_for(at);
+                    }
+                    at.sequence = sequence;
+                    left = left.saturating_sub(1 + row.ids.len());
+                    if left == 0 || sequence >= *last {
+                        break;
+                    }
+                }
             }
-            if rows_left == 0 {
+            if left == 0 {
                 self.state.forgetting.sweep = Some((Sweep::Log(at), self.now.mono + SWEEP_PAUSE));
                 return Ok(());
             }
@@ -279,7 +286,7 @@ impl Group<'_> {
 
     fn let_go(&mut self, id: &Id, records: u64) -> Result<(), StoreError> {
         let graph = load_graph(&self.overlay, id)?;
-        if (graph.nodes().count() as u64) < records {
+        if (graph.nodes().count() as u64) < records && !zoo::planted(Bug::HoleSwept) {
             return Ok(()); // lost since the log was borne out; when it is taken again, so is this
         }
         for node in graph.nodes().filter(|node| node.forgotten) {
