@@ -2,7 +2,7 @@
 //!
 //! Invariant: only content goes, never a skeleton; only below a horizon that every unfenced hub of the home has reached;
 //! what counts as forgotten follows from the horizon alone, whether or not the bytes are gone yet; and while a record that the
-//! log names below a horizon is lost, nothing goes: a graph with a hole in it lets go of what others keep.
+//! log names below a horizon is lost, nothing goes, and no horizon is written: a graph with a hole in it lets go of what others keep.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::domain::HORIZON;
 use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
-use crate::machine::{Horizon, load_graph, load_graph_under, sound_entry};
+use crate::machine::{Entries, Horizon, load_graph, load_graph_under, sound_entry};
 use crate::store::{
     Family, HORIZON_KEY, HorizonRow, LogRow, SWEPT_MAX, Snapshot, StoreError, decode_row, encode_row,
     log_end, log_key, read_horizons, read_id, read_log, read_record, record_key, trailing_id,
@@ -51,7 +51,25 @@ pub(super) struct Forgetting {
     look_at: Duration,
     /// Where the sweep goes on, and when; None when all that horizons let go is gone.
     sweep: Option<(Sweep, Duration)>,
+    /// Before a horizon is written: up to where the log has been held against the records, and when that goes on.
+    proof: Option<(Dot, Duration)>,
 }
+
+/// What a part of the log came to.
+enum Borne {
+    /// All is there, up to the bounds.
+    All,
+    /// All is there up to this dot; there is more to look at.
+    UpTo(Dot),
+    /// After this dot something is lost.
+    Lacks(Dot),
+}
+
+/// Before the first entry of the first replica.
+const BEGINNING: Dot = Dot {
+    replica: ReplicaId([0; 16]),
+    sequence: 0,
+};
 
 /// How far a sweep has come.
 #[derive(Debug, Clone)]
@@ -65,10 +83,7 @@ enum Sweep {
 impl Sweep {
     /// From the beginning.
     fn begin() -> Sweep {
-        Sweep::Log(Dot {
-            replica: ReplicaId([0; 16]),
-            sequence: 0,
-        })
+        Sweep::Log(BEGINNING)
     }
 }
 
@@ -86,7 +101,8 @@ impl Forgetting {
 
     /// When there is something to do.
     pub fn wake_at(&self, content_min: Option<Duration>) -> Option<Duration> {
-        let look = content_min.map(|_| self.look_at);
+        let look = self.proof.map_or(self.look_at, |(_, at)| at);
+        let look = content_min.map(|_| look);
         let sweep = self.sweep.as_ref().map(|(_, at)| *at);
         [look, sweep].into_iter().flatten().min()
     }
@@ -158,31 +174,63 @@ impl Group<'_> {
             .forgetting
             .sweep
             .take_if(|(_, at)| *at <= self.now.mono);
-        match due {
-            Some((Sweep::Log(_), _)) if zoo::planted(Bug::HoleSwept) => self.sweep(Vec::new())?,
-            Some((Sweep::Log(upto), _)) => self.bear_out(upto)?,
-            Some((Sweep::Ids(from), _)) => self.sweep(from)?,
-            None => {}
+        if let Some((sweep, _)) = due {
+            self.sweep_on(sweep)?;
         }
-        if let Some(content_min) = self.settings.content_min
-            && self.state.forgetting.look_at <= self.now.mono
-        {
-            self.state.forgetting.look_at = self.now.mono + self.settings.horizon_interval;
-            self.propose(content_min)?;
+        let Some(content_min) = self.settings.content_min else {
+            return Ok(());
+        };
+        let (forgetting, now) = (&mut self.state.forgetting, self.now.mono);
+        if let Some((upto, _)) = forgetting.proof.take_if(|(_, at)| *at <= now) {
+            self.prove(upto, content_min)?;
+        } else if forgetting.proof.is_none() && forgetting.look_at <= now {
+            forgetting.look_at = now + self.settings.horizon_interval;
+            self.propose(content_min, false)?;
         }
         Ok(())
     }
 
-    /// Holds the next rows of the log, up to the horizons, against the records that they name. Where one is lost, others are
-    /// asked for it, and the sweep waits.
-    fn bear_out(&mut self, upto: Dot) -> Result<(), StoreError> {
-        let mut last: Horizon = Horizon::new();
+    /// A step of a sweep.
+    fn sweep_on(&mut self, sweep: Sweep) -> Result<(), StoreError> {
+        let upto = match sweep {
+            Sweep::Ids(from) => return self.sweep(from),
+            Sweep::Log(upto) => upto,
+        };
+        let mut bounds = Horizon::new();
         for (replica, sequence) in self.state.forgetting.horizons.pending.iter().flatten() {
-            let last = last.entry(*replica).or_default();
+            let last = bounds.entry(*replica).or_default();
             *last = (*last).max(*sequence);
         }
-        let (mut at, mut left) = (upto, SWEEP_RECORDS);
-        for (replica, last) in last.range(upto.replica..) {
+        let next = match self.bear_out(upto, &bounds)? {
+            Borne::All => (Sweep::Ids(Vec::new()), self.now.mono),
+            Borne::UpTo(at) => (Sweep::Log(at), self.now.mono + SWEEP_PAUSE),
+            Borne::Lacks(at) => (Sweep::Log(at), self.now.mono + SWEEP_WAIT),
+        };
+        self.state.forgetting.sweep = Some(next);
+        Ok(())
+    }
+
+    /// A step before a horizon is written: all that the log names must be there, or nobody can tell what would show.
+    fn prove(&mut self, upto: Dot, content_min: Duration) -> Result<(), StoreError> {
+        let clock = self.state.clock.iter();
+        let bounds = clock.map(|(replica, point)| (*replica, point.sequence)).collect();
+        let next = match self.bear_out(upto, &bounds)? {
+            Borne::All => return self.propose(content_min, true),
+            Borne::UpTo(at) => (at, self.now.mono + SWEEP_PAUSE),
+            Borne::Lacks(at) => (at, self.now.mono + SWEEP_WAIT),
+        };
+        self.state.forgetting.proof = Some(next);
+        Ok(())
+    }
+
+    /// Holds the next rows of the log, up to some bounds, against the records that they name, and mends what the log itself can
+    /// mend. Where something is lost, others are asked for it.
+    fn bear_out(&mut self, upto: Dot, bounds: &Horizon) -> Result<Borne, StoreError> {
+        if zoo::planted(Bug::HoleSwept) {
+            return Ok(Borne::All);
+        }
+        let (mut at, mut left, mut entries) = (upto, SWEEP_RECORDS, Entries::default());
+        for (replica, last) in bounds.range(upto.replica..) {
             if *replica != at.replica {
                 at = Dot {
                     replica: *replica,
@@ -190,7 +238,7 @@ impl Group<'_> {
                 };
             }
             while left > 0 && at.sequence < *last {
-                // The first beyond the horizon tells whether the last one below it is lost.
+                // The first beyond the bound tells whether the last one below it is lost.
                 let rows = self.rows(*replica, at.sequence, u64::MAX, SWEEP_ROWS)?;
                 if rows.is_empty() {
                     break;
@@ -198,8 +246,9 @@ impl Group<'_> {
                 for (sequence, row) in rows {
                     let entry = sound_entry(&row);
                     let follows = entry.as_ref().map(|entry| entry.prev.map_or(0, |(prev, _)| prev));
-                    if follows != Some(at.sequence) || !self.is_borne_out(&row, entry.as_ref())? {
-                        return self.wait_for(at);
+                    let follows = follows == Some(at.sequence);
+                    if !follows || !self.is_borne_out(&row, entry.as_ref(), &mut entries)? {
+                        return Ok(self.lacks(at));
                     }
                     at.sequence = sequence;
                     left = left.saturating_sub(1 + row.ids.len());
@@ -209,37 +258,43 @@ impl Group<'_> {
                 }
             }
             if left == 0 {
-                self.state.forgetting.sweep = Some((Sweep::Log(at), self.now.mono + SWEEP_PAUSE));
-                return Ok(());
+                return Ok(Borne::UpTo(at));
             }
             if at.sequence < (*last).min(self.state.clock.sequence(replica)) {
-                return self.wait_for(at);
+                return Ok(self.lacks(at));
             }
         }
-        self.state.forgetting.sweep = Some((Sweep::Ids(Vec::new()), self.now.mono));
-        Ok(())
+        Ok(Borne::All)
     }
 
-    /// Whether all records are there that a row of the log names.
-    fn is_borne_out(&self, row: &LogRow, entry: Option<&Entry>) -> Result<bool, StoreError> {
+    /// Whether all records are there that a row of the log names, as it names them.
+    fn is_borne_out(
+        &mut self,
+        row: &LogRow,
+        entry: Option<&Entry>,
+        entries: &mut Entries,
+    ) -> Result<bool, StoreError> {
         let Some(entry) = entry else { return Ok(false) };
         for (id, stamp) in row.ids.iter().zip(&entry.stamps) {
-            if read_record(&self.overlay, id, &stamp.digest)?.is_none() {
+            let digest = &stamp.digest;
+            let Some(row) = read_record(&self.overlay, id, digest)? else {
+                return Ok(false);
+            };
+            if self.recheck(id, digest, row, entries)? && read_record(&self.overlay, id, digest)?.is_none() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// The entry after this dot, or a record of it, is lost: nothing is let go until it has come back.
-    fn wait_for(&mut self, upto: Dot) -> Result<(), StoreError> {
+    /// The entry after this dot, or a record of it, is lost.
+    fn lacks(&mut self, upto: Dot) -> Borne {
         let hole = Dot {
             sequence: upto.sequence + 1,
             ..upto
         };
         self.follow.push(Output::Holes { holes: vec![hole] });
-        self.state.forgetting.sweep = Some((Sweep::Log(upto), self.now.mono + SWEEP_WAIT));
-        Ok(())
+        Borne::Lacks(upto)
     }
 
     /// Drops what horizons let go of the next ids. A horizon that comes meanwhile starts it over.
@@ -310,7 +365,7 @@ impl Group<'_> {
 
     /// Writes a horizon if this hub is the one to do it, all others have come far enough, and there is something to let
     /// go. One hub writes, the unfenced one with the smallest id: so a quiet home writes none, and two never at once.
-    fn propose(&mut self, content_min: Duration) -> Result<(), StoreError> {
+    fn propose(&mut self, content_min: Duration, proved: bool) -> Result<(), StoreError> {
         let Some(reached) = self.reached_by_all() else {
             return Ok(());
         };
@@ -341,6 +396,10 @@ impl Group<'_> {
             for id in below.iter().flat_map(|row| &row.ids) {
                 worth = worth || read_id(&self.overlay, id)?.is_some_and(|row| row.records > 1);
             }
+        }
+        if worth && !proved {
+            self.state.forgetting.proof = Some((BEGINNING, self.now.mono));
+            return Ok(());
         }
         if !worth || self.would_show(&next)? {
             self.state.forgetting.looked = looked;

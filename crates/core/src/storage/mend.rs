@@ -119,7 +119,7 @@ impl Group<'_> {
     }
 
     /// Whether the row was another than it should be.
-    fn recheck(
+    pub(super) fn recheck(
         &mut self,
         id: &Id,
         digest: &Digest,

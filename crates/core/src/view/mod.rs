@@ -282,8 +282,8 @@ fn settle_kind(record: &mut Record, eldest: &Record) {
             },
         ) => entity_type.clone_from(first),
         (Kind::Relationship { .. }, Kind::Relationship { .. }) => {}
-        // One id used for a thing and for an edge: what it was first stays, with the first writer's envelope.
-        (kind, first) => *kind = first.clone(),
+        // One id used for a thing and for an edge: what it was first stays. A name is content, which may be forgotten.
+        _ => record.kind = eldest.skeleton().kind,
     }
 }
 

@@ -301,3 +301,34 @@ fn the_view_of_the_policy_is_its_last_write() {
     assert_eq!(view.record.content, Map::from([("b".to_owned(), int(1))]));
     assert_eq!(view.strategy, Strategy::LastWriteWins);
 }
+
+/// The bug: an edge under the id of a thing was shown with the thing's name, until the thing's content was gone from a disk:
+/// a device and a hub that held the same showed another.
+#[test]
+fn an_edge_under_the_id_of_a_thing_is_shown_the_same_when_the_thing_is_forgotten() {
+    let thing = node(1, record("v1", &[], &[("watts", int(9))]));
+    let mut edge = record("v2", &[&thing], &[("medium", "zigbee".into())]);
+    edge.kind = Kind::Relationship {
+        from: Id::new("room").unwrap(),
+        to: Id::new("lamp").unwrap(),
+        relationship_type: "holds".into(),
+    };
+    let edge = node(2, edge);
+    let whole = seen(&[thing.clone(), edge.clone()]);
+    let gone = Node {
+        sealed: Arc::new(Sealed {
+            record: thing.sealed.record.skeleton(),
+            bytes: thing.sealed.record.skeleton().canonical(),
+            digest: thing.sealed.digest,
+            forgotten: true,
+        }),
+        forgotten: true,
+        ..thing
+    };
+    assert_eq!(seen(&[gone, edge]), whole);
+    assert_eq!(
+        whole.record.entity_type(),
+        Some("device"),
+        "what it was first stays"
+    );
+}
