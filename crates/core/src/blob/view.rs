@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
 
 use bytes::Bytes;
 use serde::de::{Deserializer, Error, Visitor};
@@ -73,28 +72,4 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, 
         }
     }
     deserializer.deserialize_bytes(Binary)
-}
-
-/// A writer that leaves out what is long, and notes where.
-#[derive(Default)]
-pub struct Gaps {
-    /// All that is short.
-    pub written: Vec<u8>,
-    /// Where in it something was left out, in order.
-    pub gaps: Vec<usize>,
-}
-
-impl io::Write for Gaps {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() < VIEW_MIN {
-            self.written.extend_from_slice(bytes);
-        } else {
-            self.gaps.push(self.written.len());
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -201,7 +201,12 @@ impl Group<'_> {
             let last = bounds.entry(*replica).or_default();
             *last = (*last).max(*sequence);
         }
-        let next = match self.bear_out(upto, &bounds)? {
+        let pending = self.state.forgetting.horizons.pending.len();
+        let borne = self.bear_out(upto, &bounds)?;
+        if self.state.forgetting.horizons.pending.len() != pending {
+            return Ok(()); // something was mended, so horizons that were swept are to be swept again: it begins anew
+        }
+        let next = match borne {
             Borne::All => (Sweep::Ids(Vec::new()), self.now.mono),
             Borne::UpTo(at) => (Sweep::Log(at), self.now.mono + SWEEP_PAUSE),
             Borne::Lacks(at) => (Sweep::Log(at), self.now.mono + SWEEP_WAIT),
@@ -374,7 +379,7 @@ impl Group<'_> {
         };
         let long_ago = Micros(now.0.saturating_sub(content_min.as_micros() as u64));
         let mut next = self.state.forgetting.horizons.joined.clone();
-        let mut looked = std::mem::take(&mut self.state.forgetting.looked);
+        let mut looked = self.state.forgetting.looked.clone();
         let (mut worth, mut rows_left) = (false, ROWS_MAX);
         for (replica, last) in reached {
             let from = next.get(&replica).copied().unwrap_or(0);
@@ -397,14 +402,16 @@ impl Group<'_> {
                 worth = worth || read_id(&self.overlay, id)?.is_some_and(|row| row.records > 1);
             }
         }
-        if worth && !proved {
-            self.state.forgetting.proof = Some((BEGINNING, self.now.mono));
-            return Ok(());
-        }
         if !worth || self.would_show(&next)? {
             self.state.forgetting.looked = looked;
             return Ok(());
         }
+        if !proved {
+            // What is looked at then must be this again, so `looked` stays.
+            self.state.forgetting.proof = Some((BEGINNING, self.now.mono));
+            return Ok(());
+        }
+        self.state.forgetting.looked = Horizon::new();
         self.write_horizon(&next)
     }
 

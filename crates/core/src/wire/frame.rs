@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 
 use super::{BlobMessage, Message, WireChunk};
-use crate::blob::view::{self, Gaps, VIEW_MIN};
+use crate::blob::view::{self, VIEW_MIN};
 use crate::limits::Limits;
 
 const LZ4: u8 = 1;
@@ -152,6 +152,30 @@ fn around(message: &Message, chunks: &[WireChunk], limits: &Limits) -> Option<Fr
     pieces.insert(0, head.into());
     let frame = Frame { pieces };
     (writer.gaps.len() == long.len() && frame.len() <= limits.frame_bytes_max).then_some(frame)
+}
+
+/// A writer that leaves out what is long, and notes where.
+#[derive(Default)]
+struct Gaps {
+    /// All that is short.
+    written: Vec<u8>,
+    /// Where in it something was left out, in order.
+    gaps: Vec<usize>,
+}
+
+impl Write for Gaps {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() < VIEW_MIN {
+            self.written.extend_from_slice(bytes);
+        } else {
+            self.gaps.push(self.written.len());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn pack(piece: &[u8]) -> Option<Vec<u8>> {
