@@ -418,7 +418,10 @@ fn a_lost_hub_keeps_the_past_until_it_is_fenced_and_what_it_brings_back_is_not_l
             ["head", "forgotten", "forgotten", "forgotten"],
             "skeletons stay"
         );
-        assert_ne!(horizon(hub), json!({}));
+        // The store holds a horizon a moment before the status tells of it.
+        wait_for("the status to tell of the horizon", || {
+            (horizon(hub) != json!({})).then_some(())
+        });
         assert_eq!(shown(hub, "lamp")["entity"]["content"]["watts"], 4);
     }
 
