@@ -27,7 +27,6 @@ impl Hub {
             .env("INBETWEENIES__MESH__FOUND", found.to_string())
             .env("INBETWEENIES__MESH__SEEDS", seeds.join(","))
             .env("INBETWEENIES__LOG__LEVEL", "error")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -14,7 +14,6 @@ fn the_simulator_knows_no_runtime_and_no_database() {
             "normal,build",
         ])
         .args(["--prefix", "none", "--format", "{p}"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo tree");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));

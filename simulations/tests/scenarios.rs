@@ -2,7 +2,7 @@
 //! expectations is empty words.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use inbetweenies_simulations::scenario::{read, write};
 use inbetweenies_simulations::watch::MARKS;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+    PathBuf::from("scenarios") // of the package: there cargo runs tests
 }
 
 fn scenarios() -> Vec<Plan> {

@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,11 @@ pub fn program() -> Command {
     command
 }
 
-/// A file or folder of this checkout.
+/// A file or folder of this checkout, as it is when the test runs: a target folder may serve several checkouts.
 pub fn checkout(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    std::env::current_dir()
+        .expect("cargo runs tests in the package's folder")
+        .join(path)
 }
 
 /// Waits until `met` gives something; panics with `what` after [`PATIENCE`].

@@ -40,7 +40,9 @@ pub struct Setup {
 impl Setup {
     /// A hub whose data and log stand in `folder` under its name.
     pub fn new(name: &str, folder: &Path) -> Setup {
-        let house = concat!(env!("CARGO_MANIFEST_DIR"), "/config/domains/house.toml");
+        // As it is when the test runs: a target folder may serve several checkouts.
+        let here = std::env::current_dir().expect("cargo runs tests in the package's folder");
+        let house = here.join("config/domains/house.toml");
         let setup = Setup {
             name: name.to_owned(),
             data: folder.join(name),
@@ -48,7 +50,9 @@ impl Setup {
             init: true,
             keys: Vec::new(),
         };
-        setup.key("hub.name", name).key("conflict.domain", house)
+        setup
+            .key("hub.name", name)
+            .key("conflict.domain", house.display())
     }
 
     /// Sets a key of the config, written `section.key`.

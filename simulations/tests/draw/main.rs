@@ -221,7 +221,7 @@ fn folder() -> PathBuf {
 
 #[test]
 fn pages_work_in_a_browser() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/check-page.mjs");
+    let script = Path::new("../scripts/check-page.mjs"); // of the package: there cargo runs tests
     let mut files = Vec::new();
     for (name, recording) in all() {
         for (ending, text) in [("html", draw::page(&recording)), ("svg", draw::svg(&recording))] {
@@ -230,7 +230,7 @@ fn pages_work_in_a_browser() {
             files.push(file);
         }
     }
-    let output = match Command::new("node").arg(&script).args(&files).output() {
+    let output = match Command::new("node").arg(script).args(&files).output() {
         Ok(output) => output,
         Err(error) => {
             println!("SKIPPED: the pages were not opened in a browser: node: {error}");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::plan_tests::{applied, imported};
 use super::*;
 
-const HOMES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/home-assistant");
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/sample-home");
+const HOMES: &str = "../shared/data/home-assistant";
+const SAMPLE: &str = "demo/sample-home";
 const HOUSE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/domains/house.toml"));
 const SOURCE: &str = "ha";
 
