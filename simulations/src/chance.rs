@@ -47,6 +47,8 @@ pub enum Stream {
     Photos,
     /// How stores are compared in a drawn home, and which disk rots.
     Rot,
+    /// Which chunk rots on a hub's disk.
+    Chunk(u64),
 }
 
 impl Stream {
@@ -72,6 +74,7 @@ impl Stream {
             Stream::Rot => (18, 0, 0),
             Stream::Photo(a) => (19, a, 0),
             Stream::Photos => (20, 0, 0),
+            Stream::Chunk(a) => (21, a, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

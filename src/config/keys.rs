@@ -149,6 +149,8 @@ table! {
             "How long an upload that does not go on is kept.";
         unreferenced_min: Duration = Duration::hours(24 * 7), within(Duration::seconds(1), Duration::hours(24 * 3650)),
             "How long a blob that no record refers to is kept at least.";
+        check_period: Duration = Duration::hours(24 * 30), within(Duration::seconds(1), Duration::hours(24 * 3650)),
+            "All that is held is read and verified once in this time; what is damaged is fetched again from other hubs.";
         window_bytes_max: Size = Size::mib(8), within(Size::mib(1), Size::mib(32)),
             "Bytes of chunks asked of one hub at a time.";
         workers: usize = 2, within(1, 64),

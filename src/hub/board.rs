@@ -191,6 +191,10 @@ struct BlobRow {
     /// Chunks asked of two hubs.
     hedged_chunks: u64,
     bad_chunks: u64,
+    /// Of those, the ones that this hub's own disk had lost.
+    damaged_chunks: u64,
+    /// Chunks that were read and verified unasked.
+    checked_chunks: u64,
     evicted: u64,
 }
 
@@ -202,6 +206,8 @@ impl BlobRow {
             found_chunks: told.found_chunks,
             hedged_chunks: told.hedged_chunks,
             bad_chunks: told.bad_chunks,
+            damaged_chunks: told.damaged_chunks,
+            checked_chunks: told.checked_chunks,
             evicted: told.evicted,
         }
     }
@@ -226,6 +232,16 @@ fn count_blobs(before: &BlobsTold, now: &BlobsTold) {
             "inbetweenies_blob_chunks_bad_total",
             before.bad_chunks,
             now.bad_chunks,
+        ),
+        (
+            "inbetweenies_blob_chunks_damaged_total",
+            before.damaged_chunks,
+            now.damaged_chunks,
+        ),
+        (
+            "inbetweenies_blob_chunks_checked_total",
+            before.checked_chunks,
+            now.checked_chunks,
         ),
         (
             "inbetweenies_blob_chunks_hedged_total",
@@ -452,6 +468,14 @@ impl Board {
             }
             Notice::Blobs(told) => {
                 count_blobs(&known.blobs, &told);
+                if told.damaged_chunks > known.blobs.damaged_chunks
+                    && let Some((id, index)) = told.damaged
+                {
+                    let detail = format!(
+                        "chunk {index} of {id} is damaged here; it is fetched again from other hubs, if one has it"
+                    );
+                    known.warn("DAMAGE", detail, office.now());
+                }
                 known.blobs = told;
                 self.blobs.send_modify(|count| *count += 1);
             }

@@ -89,6 +89,7 @@ pub fn transfer(config: &Config) -> transfer::Settings {
         window_bytes_max: blobs.window_bytes_max.as_usize(),
         sync_bytes: BLOB_SYNC_BYTES,
         unreferenced_min: blobs.unreferenced_min.get(),
+        check_period: blobs.check_period.get(),
     }
 }
 

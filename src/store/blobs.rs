@@ -294,7 +294,15 @@ impl BlobFiles for BlobStore {
                 bytes: bytes.into(),
             }))
         };
-        read().map_err(failed("read a chunk"))
+        read().map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::IO) => {
+                tracing::warn!(blob = %id, chunk = index, %error, "a chunk cannot be read; it counts as lost");
+                FileError::Unreadable {
+                    detail: error.to_string(),
+                }
+            }
+            _ => failed("read a chunk")(error),
+        })
     }
 
     fn sync(&mut self, id: BlobId) -> Result<(), FileError> {

@@ -8,6 +8,7 @@ mod client;
 mod http;
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -132,6 +133,56 @@ fn a_blob_is_uploaded_in_pieces_and_read_in_ranges_elsewhere() {
             .contains("filename*=UTF-8''gr%C3%B6%C3%9Fe.pdf")
     );
     assert!(head.header("digest").starts_with("sha-256=") && head.header("accept-ranges") == "bytes");
+}
+
+/// Bits flip on a hub's disk, in a photo that nobody looks at; and all of another one's chunk is cut off.
+#[test]
+fn what_rots_unread_is_found_told_and_fetched_again() {
+    let founder = HubProcess::with_config("kitchen", "[mesh]\nfound = true\n");
+    let config = format!(
+        "[mesh]\nseeds = [\"{}\"]\n[blobs]\ncheck_period = \"2s\"\n",
+        founder.address()
+    );
+    let attic = HubProcess::with_config("attic", &config);
+    let bytes = [noise(4 * MIB, 7), noise(2 * MIB + 5, 8)];
+    let ids = [0, 1].map(|n| {
+        let id = BlobId::of(&bytes[n]);
+        refer(&founder, &format!("photo-{n}"), id, bytes[n].len(), "image/jpeg");
+        let place = upload(&founder, bytes[n].len(), None);
+        assert_eq!(patch(&founder, &place, 0, &bytes[n]).status, 204);
+        wait_whole(&attic, id);
+        id
+    });
+    let file = |n: usize| {
+        let name = ids[n].to_string();
+        let path = attic.data().join("blobs").join(&name[..2]).join(name);
+        fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
+    };
+    let flipped = [!bytes[0][MIB + 9]];
+    file(0).write_all_at(&flipped, MIB as u64 + 9).unwrap();
+    file(1).set_len(MIB as u64 + 3).unwrap();
+    wait_for("the damage to be found", || {
+        (transfer(&attic)["damaged_chunks"].as_u64() >= Some(3)).then_some(())
+    });
+    for id in ids {
+        wait_whole(&attic, id);
+    }
+    let told = call(&attic, "GET", "/api/v2/status", &[], b"").json();
+    let events = told["events"].as_array().unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|row| row["code"] == "DAMAGE" && row["detail"].to_string().contains(&ids[0].to_string())),
+        "{events:?}"
+    );
+    let mut byte = [0];
+    file(0).read_exact_at(&mut byte, MIB as u64 + 9).unwrap();
+    assert_eq!(byte[0], bytes[0][MIB + 9], "the file itself is mended");
+    for n in [0, 1] {
+        let read = call(&attic, "GET", &format!("/api/v2/blobs/{}", ids[n]), &[], b"");
+        assert!(read.status == 200 && read.body == bytes[n]);
+    }
+    assert_eq!(transfer(&founder)["damaged_chunks"], 0);
 }
 
 #[test]

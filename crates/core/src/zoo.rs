@@ -110,6 +110,8 @@ pub enum Bug {
     ResumeUnverified,
     /// A blob counts as held before it is synced.
     HeldBeforeSync,
+    /// Chunks that are held are never read unasked.
+    ChunkUnchecked,
 }
 
 impl Bug {
@@ -167,6 +169,7 @@ impl Bug {
         Bug::ChunkUnverified,
         Bug::ResumeUnverified,
         Bug::HeldBeforeSync,
+        Bug::ChunkUnchecked,
     ];
 
     /// Its name in reports and on the command line.
@@ -224,6 +227,7 @@ impl Bug {
             Bug::ChunkUnverified => "chunk-unverified",
             Bug::ResumeUnverified => "resume-unverified",
             Bug::HeldBeforeSync => "held-before-sync",
+            Bug::ChunkUnchecked => "chunk-unchecked",
         }
     }
 
@@ -304,6 +308,7 @@ impl Bug {
                 "of a blob on its way, what lies there after a start is believed without being verified"
             }
             Bug::HeldBeforeSync => "a blob counts as held before it is synced",
+            Bug::ChunkUnchecked => "chunks that are held are never read unasked",
         }
     }
 

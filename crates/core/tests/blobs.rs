@@ -170,6 +170,118 @@ fn a_start_goes_on_from_what_lies_there() {
     assert_eq!(world.hub(1).blobs.taken_chunks, again + 1);
 }
 
+/// Nobody reads an old photo for years. It is read all the same, and what its disk has lost comes from another hub.
+#[test]
+fn what_rots_unread_is_found_and_fetched_again() {
+    let mut world = World::new(2);
+    world.transfer.check_period = Duration::from_secs(1_000);
+    (0..2).for_each(|at| {
+        world.stop(at);
+        world.start(at);
+    });
+    let bytes = noise(10 * CHUNK_BYTES, 8);
+    let (id, _) = world.bring(0, &bytes);
+    world.push(0, photo("photo", id, bytes.len()));
+    let (few, _) = world.bring(0, b"few");
+    world.push(0, photo("other", few, 3));
+    world.run(SOON * 2);
+    world.files[1].rot(id, 3);
+    world.files[1].spoil(id, 4);
+    // A hub that runs a minute at a time comes to the end of a pass too: where it was is kept.
+    let (mut damaged, mut checked) = (0, 0);
+    for _ in 0..12 {
+        world.run(Duration::from_secs(60));
+        damaged += world.hub(1).blobs.damaged_chunks;
+        checked += world.hub(1).blobs.checked_chunks;
+        world.stop(1);
+        world.start(1);
+    }
+    assert_eq!(damaged, 2);
+    assert!((11..=24).contains(&checked), "{checked}");
+    assert!(world.read_blob(1, id) == Some(bytes));
+    assert!(world.read_blob(1, few) == Some(b"few".to_vec()));
+    // Then it rests until the next pass is due, and finds what has rotted since.
+    world.files[1].rot(id, 9);
+    world.run(Duration::from_secs(2_000));
+    let told = world.hub(1).blobs.clone();
+    assert_eq!((told.wanted, told.damaged_chunks), (0, 1), "{told:?}");
+    assert!((11..=33).contains(&told.checked_chunks), "{told:?}");
+    assert_eq!(world.hub(0).blobs.damaged_chunks, 0);
+}
+
+/// A sector goes bad under a chunk: whoever asks is told that it is not there, and takes it from another hub; this hub goes on,
+/// and takes it anew.
+#[test]
+fn a_chunk_that_cannot_be_read_costs_nobody_more_than_that_chunk() {
+    let mut world = World::new(3);
+    world.unplug(2);
+    let bytes = noise(6 * CHUNK_BYTES, 9);
+    let (id, _) = world.bring(0, &bytes);
+    world.push(0, photo("photo", id, bytes.len()));
+    world.run(SOON * 2);
+    (0..6).for_each(|index| world.files[index as usize % 2].spoil(id, index));
+    world.plug(2);
+    world.run(SOON * 120);
+    for at in 0..3 {
+        assert!(world.read_blob(at, id) == Some(bytes.clone()), "hub {at}");
+    }
+    let damaged: u64 = (0..2).map(|at| world.hub(at).blobs.damaged_chunks).sum();
+    assert!(damaged > 0);
+}
+
+/// A hub that keeps a blob because another has let it go has lost a part of it, and starts again: it does not wait until
+/// somebody reads.
+#[test]
+fn who_keeps_a_blob_for_others_takes_what_it_lost_again() {
+    let mut world = World::new(4);
+    world.transfer.fetching = Fetching::Pinned;
+    (0..4).for_each(|at| {
+        world.stop(at);
+        world.start(at);
+    });
+    world.run(SOON);
+    let bytes = noise(3 * CHUNK_BYTES, 10);
+    let (id, _) = world.bring(0, &bytes);
+    world.push(0, photo("photo", id, bytes.len()));
+    world.run(SOON);
+    for at in 1..4 {
+        world.post(at, Mail::Transfer(Input::Demand { id, from: 0 }));
+    }
+    world.run(SOON * 2);
+    world.transfer.budget = Some(1);
+    world.stop(3);
+    world.start(3);
+    world.transfer.budget = None;
+    world.run(SOON * 30);
+    assert!(!whole(&world, 3, id), "it is let go");
+    (0..3).for_each(|at| world.unplug(at));
+    for at in 0..3 {
+        world.files[at].rot(id, at as u32);
+        world.post(at, Mail::Transfer(Input::Damaged { id, index: at as u32 }));
+        world.run(SOON);
+        world.kill(at);
+        world.start(at);
+    }
+    (0..3).for_each(|at| world.plug(at));
+    world.run(SOON * 10);
+    let store = |at: usize| world.hub(at).store.snapshot();
+    let promised = |at: usize| {
+        let mut found = false;
+        let prefix = blob_key(OfBlob::Promise, &id);
+        scan_prefix(&store(at), Family::Blobs, &prefix, &mut |_, _| {
+            found = true;
+            true
+        })
+        .unwrap();
+        found
+    };
+    let keepers: Vec<usize> = (0..3).filter(|at| promised(*at)).collect();
+    assert!(keepers.len() >= 2, "{keepers:?}");
+    for at in keepers {
+        assert!(whole(&world, at, id), "hub {at}");
+    }
+}
+
 #[test]
 fn what_three_rotten_disks_hold_together_arrives_whole() {
     let mut world = World::new(4);

@@ -122,6 +122,14 @@ impl Blobs {
                     return at(hub, text);
                 }
             }
+            // What has rotted comes again.
+            Done::Checked {
+                id,
+                index,
+                good: false,
+            } => {
+                self.written.entry(hub).or_default().remove(&(*id, *index));
+            }
             Done::Removed { id } => {
                 let written = self.written.entry(hub).or_default();
                 written.retain(|(of, _)| of != id);

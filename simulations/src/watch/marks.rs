@@ -18,7 +18,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 62] = [
+pub const MARKS: [(&str, &str); 63] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -104,6 +104,10 @@ pub const MARKS: [(&str, &str); 62] = [
     (
         "rot-noticed",
         "a check met rows that are not those that were written",
+    ),
+    (
+        "chunk-rot-noticed",
+        "a hub met a chunk of a blob that is not what was written",
     ),
     ("tree-rebuilt", "a tree was built anew from the records"),
     (
@@ -295,6 +299,7 @@ impl Marks {
                 self.met_if(check.damaged > 0, "rot-noticed");
                 self.met_if(check.rebuilt, "tree-rebuilt");
             }
+            Notice::Blobs(told) => self.met_if(told.damaged_chunks > 0, "chunk-rot-noticed"),
             Notice::Compared(comparison) => {
                 self.met_if(comparison.equal && comparison.found > 0, "difference-mended");
             }

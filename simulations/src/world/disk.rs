@@ -7,13 +7,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inbetweenies_core::blob::MemoryFiles;
+use inbetweenies_core::blob::{BlobId, MemoryFiles};
 use inbetweenies_core::entry::Entry;
 use inbetweenies_core::record::Record;
 use inbetweenies_core::rng::Rng;
 use inbetweenies_core::store::{
-    Commit, Family, HighWater, LogRow, Marks, MemorySnapshot, MemoryStore, Note, RecordRow, Snapshot, Store,
-    StoreError, TREE_AT, TREE_KEY, Visit, Write, decode_row, encode_row,
+    Commit, Family, HighWater, LogRow, Marks, MemorySnapshot, MemoryStore, Note, OfBlob, RecordRow, Snapshot,
+    Store, StoreError, TREE_AT, TREE_KEY, Visit, Write, blob_key, decode_row, encode_row,
 };
 use inbetweenies_core::time::Micros;
 
@@ -313,6 +313,19 @@ impl Disk {
             done.push(text);
         }
         done
+    }
+
+    /// A bit of a chunk flips, in its file or its row, and nothing says so.
+    pub fn rot_chunk(&mut self, id: BlobId, index: u32) {
+        let key = blob_key(OfBlob::Bytes, &id);
+        match self.image.snapshot().get(Family::Blobs, &key) {
+            Ok(Some(mut row)) => {
+                row.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1);
+                self.image
+                    .take(Piece::Batch(vec![(Family::Blobs, key, Some(row))]));
+            }
+            _ => self.image.files.rot(id, index),
+        }
     }
 
     /// Whether some row cannot be read.

@@ -202,6 +202,8 @@ pub struct World {
     pub healed: bool,
     /// Hubs whose disks have rotted, and that have not mended it yet.
     pub rotten: BTreeSet<usize>,
+    /// Chunks that have rotted there.
+    pub rotten_chunks: BTreeSet<(usize, BlobId, u32)>,
     queue: BTreeMap<(Duration, u64), Due>,
     posted: u64,
     calls_made: CallId,
@@ -233,6 +235,7 @@ impl World {
             limits,
             healed: false,
             rotten: BTreeSet::new(),
+            rotten_chunks: BTreeSet::new(),
             queue: BTreeMap::new(),
             posted: 0,
             calls_made: 0,

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use inbetweenies_core::blob::BlobId;
 use inbetweenies_core::hash::Digest;
 use inbetweenies_core::machine::sound_entry;
-use inbetweenies_core::store::{Family, LogRow, RecordRow, Snapshot, TREE_KEY, decode_row, read_meta};
+use inbetweenies_core::store::{
+    Family, LogRow, MemorySnapshot, OfBlob, RecordRow, Snapshot, TREE_KEY, decode_row, read_held, read_meta,
+};
+use inbetweenies_core::transfer::read_verified;
 
-use super::World;
+use super::{World, blobs_of, is_whole};
 use crate::chance::Stream;
 use crate::recording::FaultKind;
 use crate::watch::Seen;
@@ -27,7 +31,8 @@ impl World {
             .map(|other| self.hubs[other].disk.image().snapshot())
             .collect();
         let chance = self.chance.of(Stream::Damage(hub as u64));
-        let what = self.hubs[hub].disk.rot(&others, chance);
+        let mut what = self.hubs[hub].disk.rot(&others, chance);
+        what.extend(self.rot_chunk(hub, &others));
         if !what.is_empty() {
             self.rotten.insert(hub);
             self.fault(
@@ -36,6 +41,27 @@ impl World {
                 &format!("its disk rots unnoticed: {}", what.join(", ")),
             );
         }
+    }
+
+    /// A bit of a chunk flips, where another hub holds its blob whole.
+    fn rot_chunk(&mut self, hub: usize, others: &[MemorySnapshot]) -> Option<&'static str> {
+        let image = self.hubs[hub].disk.image();
+        let store = image.snapshot();
+        let elsewhere = |id: &BlobId| others.iter().any(|other| is_whole(other, id));
+        let in_files = image.files.chunks();
+        let in_rows = blobs_of(&store, OfBlob::Bytes).map(|id| (id, 0));
+        let mut chunks: Vec<(BlobId, u32)> = in_files
+            .chain(in_rows)
+            .filter(|(id, _)| is_whole(&store, id) && elsewhere(id))
+            .collect();
+        let chance = self.chance.of(Stream::Chunk(hub as u64));
+        if chunks.is_empty() || chance.below(2) == 0 {
+            return None;
+        }
+        let (id, index) = chunks.swap_remove(chance.below(chunks.len()));
+        self.hubs[hub].disk.rot_chunk(id, index);
+        self.rotten_chunks.insert((hub, id, index));
+        Some("a bit of a photo is another")
     }
 
     /// Takes note that rotten disks hold again what the others do.
@@ -48,6 +74,7 @@ impl World {
             .collect();
         for hub in mended {
             self.rotten.remove(&hub);
+            self.rotten_chunks.retain(|(of, ..)| *of != hub);
             self.saw(&Seen::RotMended { hub });
         }
     }
@@ -66,7 +93,24 @@ impl World {
                 ));
             }
         }
+        let believed = |chunk: &&(usize, BlobId, u32)| {
+            let (of, id, index) = **chunk;
+            of == hub && self.believes_wrongly(hub, id, index)
+        };
+        if let Some((_, id, index)) = self.rotten_chunks.iter().find(believed) {
+            return Some(format!("it believes that it holds chunk {index} of {id:?}"));
+        }
         (!self.tree_is_true(hub)).then(|| "its tree is not that of its records".to_owned())
+    }
+
+    /// Whether a chunk counts as held that is not what it should be.
+    fn believes_wrongly(&self, hub: usize, id: BlobId, index: u32) -> bool {
+        let image = self.hubs[hub].disk.image();
+        let store = image.snapshot();
+        let counts = read_held(&store, &id)
+            .is_ok_and(|held| held.is_some_and(|held| held.whole || held.have.has(index)));
+        let read = read_verified(&mut image.files.clone(), &store, id, index);
+        counts && !read.is_ok_and(|chunk| chunk.is_some())
     }
 
     /// The rows of a family by what all hubs must have alike.

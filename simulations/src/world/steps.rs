@@ -75,6 +75,7 @@ fn blob_settings(tuning: &Tuning) -> transfer::Settings {
         window_bytes_max: tuning.blob_window_bytes_max,
         sync_bytes: tuning.blob_sync_bytes as u64,
         unreferenced_min: Duration::from_secs(7 * 24 * 3_600),
+        check_period: tuning.check_period,
     }
 }
 

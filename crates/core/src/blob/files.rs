@@ -3,7 +3,7 @@
 //! What lies there is not visible by itself: rows of the store say which chunks are there. A chunk is told of only after it
 //! was verified, and kept as told only after a sync.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BlobId, Stored};
 
@@ -13,6 +13,12 @@ pub enum FileError {
     /// The disk is full, or nearly. Nothing was written.
     #[error("the disk has no room for a chunk")]
     NoRoom,
+    /// The disk cannot give back what was written in one place; the rest of it may well be sound.
+    #[error("a chunk cannot be read: {detail}")]
+    Unreadable {
+        /// What the system said.
+        detail: String,
+    },
     /// The disk or the file system failed.
     #[error("the file of a blob failed to {doing}: {detail}")]
     Io {
@@ -40,6 +46,8 @@ pub trait BlobFiles {
 pub struct MemoryFiles {
     written: BTreeMap<BlobId, BTreeMap<u32, Stored>>,
     synced: BTreeMap<BlobId, BTreeMap<u32, Stored>>,
+    /// Chunks that cannot be read until they are written anew.
+    unreadable: BTreeSet<(BlobId, u32)>,
 }
 
 impl MemoryFiles {
@@ -69,6 +77,11 @@ impl MemoryFiles {
         self.synced.get(&id)?.get(&index)
     }
 
+    /// A sector under a chunk goes bad: reading it is an error, writing it anew mends it.
+    pub fn spoil(&mut self, id: BlobId, index: u32) {
+        self.unreadable.insert((id, index));
+    }
+
     /// A bit of a chunk flips, and nothing says so.
     pub fn rot(&mut self, id: BlobId, index: u32) {
         for files in [&mut self.written, &mut self.synced] {
@@ -85,10 +98,16 @@ impl MemoryFiles {
 impl BlobFiles for MemoryFiles {
     fn write(&mut self, id: BlobId, _size: u64, index: u32, stored: &Stored) -> Result<(), FileError> {
         self.written.entry(id).or_default().insert(index, stored.clone());
+        self.unreadable.remove(&(id, index));
         Ok(())
     }
 
     fn read(&mut self, id: BlobId, _size: u64, index: u32) -> Result<Option<Stored>, FileError> {
+        if self.unreadable.contains(&(id, index)) {
+            return Err(FileError::Unreadable {
+                detail: "a sector is bad".to_owned(),
+            });
+        }
         Ok(self
             .written
             .get(&id)
@@ -106,6 +125,7 @@ impl BlobFiles for MemoryFiles {
     fn remove(&mut self, id: BlobId) -> Result<(), FileError> {
         self.written.remove(&id);
         self.synced.remove(&id);
+        self.unreadable.retain(|(of, _)| *of != id);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::blob::BlobId;
 use crate::clock::Clock;
 use crate::hash::Digest;
 use crate::id::{HomeId, HubId, Id, ReplicaId, Version};
@@ -76,6 +77,12 @@ pub struct BlobsTold {
     pub hedged_chunks: u64,
     /// Chunks that did not verify, here or from peers.
     pub bad_chunks: u64,
+    /// Of those, chunks that counted as held here and were damaged, or could not be read.
+    pub damaged_chunks: u64,
+    /// The latest of them.
+    pub damaged: Option<(BlobId, u32)>,
+    /// Chunks that were held against their manifests unasked.
+    pub checked_chunks: u64,
     /// Blobs let go for want of space.
     pub evicted: u64,
 }

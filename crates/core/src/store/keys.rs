@@ -216,6 +216,8 @@ pub enum OfBlob {
     Promise = b'p' as isize,
     /// The hubs that keep it because this one has let it go.
     Keepers = b'k' as isize,
+    /// Where the looking at all chunks is; one row for all.
+    Look = b'l' as isize,
 }
 
 /// Prefix of all rows of one kind.

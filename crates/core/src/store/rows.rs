@@ -249,6 +249,15 @@ pub struct HeldRow {
     pub touched: Micros,
 }
 
+/// Where the looking at all chunks that are held is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookRow {
+    /// When the pass began, by this hub's clock.
+    pub began: Micros,
+    /// The next blob and chunk, or what follows them; None when the pass has ended.
+    pub next: Option<(BlobId, u32)>,
+}
+
 /// A record that refers to a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefRow {

@@ -293,9 +293,15 @@ impl Transfer {
             } => self.took(now, link, id, manifest, index, len, taken, out),
             Done::Synced { id } => self.synced(now, id, out),
             Done::Looked { id, found } => self.looked(id, &found, out),
-            Done::Served { link, rest } => self.served(link, rest),
+            Done::Served { link, rest, lost } => {
+                self.served(link, rest);
+                for (id, index) in lost {
+                    self.damaged(now, store, id, index)?;
+                }
+            }
             Done::Adopted { ticket, manifest } => self.adopted(now, ticket, &manifest, None),
             Done::Checked { id, index, good } => {
+                self.checked(now, store, id, index)?;
                 if !good {
                     self.damaged(now, store, id, index)?;
                 }

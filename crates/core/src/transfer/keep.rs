@@ -295,18 +295,25 @@ impl Transfer {
         index: u32,
     ) -> Result<(), StoreError> {
         let _ = now;
-        let Some(mut held) = read_held(store, &id)? else {
-            return Ok(());
-        };
-        let Some(manifest) = read_manifest(store, &id, held.size)? else {
+        let Some(mut held) = read_held(store, &id)?.filter(|held| held.whole || held.have.has(index)) else {
             return Ok(());
         };
         self.told.bad_chunks += 1;
+        self.told.damaged_chunks += 1;
+        self.told.damaged = Some((id, index));
+        self.changed = true;
+        let Some(manifest) = read_manifest(store, &id, held.size)? else {
+            return Ok(()); // its bytes may be right: nobody can tell without it
+        };
         if let Some(want) = self.wants.get_mut(&id) {
             // It is on its way already.
             if let Some(fetch) = want.fetch.as_mut().filter(|fetch| fetch.have.has(index)) {
                 fetch.have.unset(index);
                 fetch.todo.insert(index);
+            }
+            if !held.whole {
+                held.have.unset(index);
+                self.keep_held(id, &held);
             }
             return Ok(());
         }

@@ -7,6 +7,7 @@
 //! that, and so on, so a false manifest or chunk is noticed within a chunk, whoever sent it ([`crate::blob::Manifest`]). Only
 //! what a person waits for is fetched from where they read, under the word of a hub that has hashed the whole.
 
+mod check;
 mod evict;
 mod fetch;
 mod keep;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use check::Checking;
 use evict::Letting;
 use keep::Keeping;
 use peer::Peer;
@@ -64,6 +66,8 @@ pub struct Settings {
     pub sync_bytes: u64,
     /// How long a blob that nothing refers to is kept at least.
     pub unreferenced_min: Duration,
+    /// In which time every chunk that is held is read once and verified.
+    pub check_period: Duration,
 }
 
 /// What the room is told.
@@ -181,6 +185,7 @@ pub struct Transfer {
     orders: u64,
     keeping: Keeping,
     letting: Letting,
+    checking: Checking,
     told: BlobsTold,
     changed: bool,
     paused_until: Duration,
@@ -194,6 +199,7 @@ impl Transfer {
         store: &dyn Snapshot,
         members: &[Member],
     ) -> Result<Transfer, StoreError> {
+        let checking = Checking::open(store, settings.check_period)?;
         let mut room = Transfer {
             settings,
             links: BTreeMap::new(),
@@ -204,6 +210,7 @@ impl Transfer {
             orders: 0,
             keeping: Keeping::default(),
             letting: Letting::default(),
+            checking,
             told: BlobsTold::default(),
             changed: true,
             paused_until: Duration::ZERO,
@@ -313,6 +320,7 @@ impl Machine for Transfer {
         self.ask_manifests(now, out);
         self.ask_chunks(now, out);
         self.serve(out);
+        self.check_on(now, store, out)?;
         self.flush(out);
         if std::mem::take(&mut self.changed) {
             self.told.wanted = self.wants.len() as u64;
@@ -328,7 +336,8 @@ impl Machine for Transfer {
         } else {
             self.letting.look_at().max(self.tick_at)
         };
-        Some(next)
+        let check = self.checking.wake_at().filter(|_| self.told.held > 0);
+        Some(check.map_or(next, |check| check.min(next)))
     }
 
     fn gauges(&self) -> Vec<Gauge> {

@@ -10,8 +10,8 @@ use crate::blob::{BlobId, Have, Manifest, chunks_of};
 use crate::hash::Digest;
 use crate::machine::Link;
 use crate::store::{
-    Family, OfBlob, RefRow, Snapshot, StoreError, blob_key, blob_kind, blob_of, decode_row, read_held,
-    read_manifest, scan_prefix,
+    Family, OfBlob, RefRow, Snapshot, StoreError, blob_key, blob_kind, blob_of, decode_row, promised_to,
+    read_held, read_manifest, scan_prefix,
 };
 use crate::time::Now;
 use crate::wire::Held;
@@ -172,11 +172,12 @@ impl Transfer {
     /// What is referred to and not held; what is held, in numbers.
     pub(super) fn read_all(&mut self, store: &dyn Snapshot) -> Result<(), StoreError> {
         let mut failed = None;
-        let (mut whole, mut held) = (BTreeSet::new(), BTreeSet::new());
+        let (mut whole, mut held, mut parts) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         scan_prefix(store, Family::Blobs, &blob_kind(OfBlob::Held), &mut |key, row| {
             match decode_row::<crate::store::HeldRow>(Family::Blobs, row) {
                 Ok(row) => {
                     held.extend(blob_of(key));
+                    parts.extend(blob_of(key).filter(|_| !row.whole));
                     if let Some(id) = blob_of(key).filter(|_| row.whole) {
                         whole.insert(id);
                         self.letting.counted.insert(id, row.size);
@@ -203,17 +204,26 @@ impl Transfer {
             }
             failed.is_none()
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for id in parts {
+            if self.wanted_by(store, &id)?.1 {
+                wanted.insert(id); // whatever the policy, if another relies on it
+            }
+        }
         held.into_iter()
             .for_each(|id| self.letting.unreferenced(id, std::time::Duration::ZERO));
         wanted.into_iter().for_each(|id| self.want(id, true));
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 
     fn fetches(&self, row: &RefRow) -> bool {
         self.settings.fetching == Fetching::All || self.settings.pin_types.contains(&row.of_type)
     }
 
-    /// Whether records refer to a blob, and whether the policy wants it for that.
+    /// Whether records refer to a blob, and whether this hub fetches it for that: because the policy says so, or because
+    /// another has let it go on this one's word, and what is held of it was damaged since.
     pub(super) fn wanted_by(&self, store: &dyn Snapshot, id: &BlobId) -> Result<(bool, bool), StoreError> {
         let (mut referenced, mut fetched, mut failed) = (false, false, None);
         scan_prefix(store, Family::Blobs, &blob_key(OfBlob::Ref, id), &mut |_, row| {
@@ -224,6 +234,13 @@ impl Transfer {
             }
             failed.is_none() && !fetched
         })?;
+        if referenced && !fetched {
+            let promises = blob_key(OfBlob::Promise, id);
+            scan_prefix(store, Family::Blobs, &promises, &mut |key, _| {
+                fetched = promised_to(key).is_some_and(|hub| !self.gone.contains(&hub));
+                !fetched
+            })?;
+        }
         failed.map_or(Ok((referenced, fetched)), Err)
     }
 

@@ -119,6 +119,8 @@ pub enum Done {
         link: Link,
         /// Those that did not fit.
         rest: Vec<(BlobId, u32)>,
+        /// Those that count as held and cannot be read.
+        lost: Vec<(BlobId, u32)>,
     },
     /// A chunk was held against the manifest.
     Checked {
@@ -211,9 +213,9 @@ pub fn perform(
             chunks,
             bytes_max,
         } => {
-            let (message, rest) = serve(files, store, chunks, bytes_max)?;
+            let (message, rest, lost) = serve(files, store, chunks, bytes_max)?;
             sent.push((link, message));
-            Done::Served { link, rest }
+            Done::Served { link, rest, lost }
         }
         Work::Check { id, index } => {
             let good = read_verified(files, store, id, index)?.is_some();
@@ -249,13 +251,14 @@ fn take(
     }
 }
 
+#[allow(clippy::type_complexity, reason = "named where it is taken apart")]
 fn serve(
     files: &mut dyn BlobFiles,
     store: &dyn Snapshot,
     chunks: Vec<(BlobId, u32)>,
     bytes_max: usize,
-) -> Result<(BlobMessage, Vec<(BlobId, u32)>), WorkError> {
-    let (mut read, mut bytes) = (Vec::new(), 0);
+) -> Result<(BlobMessage, Vec<(BlobId, u32)>, Vec<(BlobId, u32)>), WorkError> {
+    let (mut read, mut lost, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut chunks = chunks.into_iter();
     while bytes < bytes_max
         && let Some((id, index)) = chunks.next()
@@ -263,16 +266,21 @@ fn serve(
         let held = read_held(store, &id)?;
         let held = held.filter(|held| held.whole || held.have.has(index));
         let stored = match held {
-            Some(held) => read_chunk(files, store, id, held.size, index)?,
+            Some(held) => {
+                let stored = read_chunk(files, store, id, held.size, index)?;
+                lost.extend(stored.is_none().then_some((id, index)));
+                stored
+            }
             None => None,
         };
         bytes += stored.as_ref().map_or(0, |stored| stored.bytes.len()) + 64;
         read.push(WireChunk { id, index, stored });
     }
-    Ok((BlobMessage::Chunks { chunks: read }, chunks.collect()))
+    Ok((BlobMessage::Chunks { chunks: read }, chunks.collect(), lost))
 }
 
-/// A chunk as it lies there, if it does.
+/// A chunk as it lies there, if it does. What the disk cannot give back is not there: other hubs have it, and writing it
+/// anew mends a bad sector.
 fn read_chunk(
     files: &mut dyn BlobFiles,
     store: &dyn Snapshot,
@@ -284,10 +292,15 @@ fn read_chunk(
         return Ok(None);
     }
     if in_row(size) {
-        let row = store.get(Family::Blobs, &blob_key(OfBlob::Bytes, &id))?;
-        return Ok(row.and_then(|row| decode_stored(&row)));
+        return match store.get(Family::Blobs, &blob_key(OfBlob::Bytes, &id)) {
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            row => Ok(row?.and_then(|row| decode_stored(&row))),
+        };
     }
-    Ok(files.read(id, size, index)?)
+    match files.read(id, size, index) {
+        Err(FileError::Unreadable { .. }) => Ok(None),
+        read => Ok(read?),
+    }
 }
 
 /// The bytes of a chunk that counts as held, verified now; None if it is not held, or is not what it should be.

@@ -177,6 +177,7 @@ impl World {
                 window_bytes_max: 8 << 20,
                 sync_bytes: 4 << 20,
                 unreferenced_min: Duration::from_secs(7 * 86_400),
+                check_period: Duration::from_secs(30 * 86_400),
             },
             other: BTreeMap::new(),
             assemblers: BTreeMap::new(),
