@@ -50,6 +50,15 @@ impl Checking {
         })
     }
 
+    /// What is left of a blob need not be read in this pass.
+    pub fn skip(&mut self, blob: BlobId) {
+        if let Some((id, index)) = &mut self.pass.next
+            && *id == blob
+        {
+            *index = u32::MAX;
+        }
+    }
+
     /// When there is something to do, if anything is held.
     pub fn wake_at(&self) -> Option<Duration> {
         self.under_way.is_none().then_some(self.next_at)

@@ -303,7 +303,8 @@ impl Transfer {
         self.told.damaged = Some((id, index));
         self.changed = true;
         let Some(manifest) = read_manifest(store, &id, held.size)? else {
-            return Ok(()); // its bytes may be right: nobody can tell without it
+            self.checking.skip(id); // its bytes may be right: nobody can tell without it
+            return Ok(());
         };
         if let Some(want) = self.wants.get_mut(&id) {
             // It is on its way already.
