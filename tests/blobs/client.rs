@@ -38,7 +38,6 @@ fn what_is_attached_without_a_hub_is_fetched_by_another_device_at_another_hub() 
     // The files may go: this device has their bytes.
     fs::remove_file(&photo).unwrap();
     let back = folder.path().join("back/");
-    fs::create_dir(&back).unwrap();
     let out = back.to_str().unwrap();
     anna.run(&["fetch", "Boiler", "--out", out]).good();
     assert!(fs::read(back.join("boiler.jpeg")).unwrap() == picture);

@@ -26,7 +26,7 @@ const NAME_CHARS_MAX: usize = 120;
 pub struct Fetch {
     /// A thing, what is attached to it, or the 64 digits of a blob
     what: String,
-    /// Where to: a file, or a folder; the working directory where nothing is said
+    /// Where to: a file, or a folder (one that ends with / is made); the working directory where nothing is said
     #[arg(long, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
     /// Replace a file of that name
@@ -49,6 +49,10 @@ pub async fn fetch(desk: &Desk, store: Store, wish: Fetch) -> Result<ExitCode, F
             wanted.len(),
             names.join(", ")
         )));
+    }
+    if folder {
+        std::fs::create_dir_all(&into)
+            .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", into.display())))?;
     }
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for (id, blob) in wanted {
