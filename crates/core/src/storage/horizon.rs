@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Output;
+use super::borne::{BEGINNING, Borne};
 use super::group::Group;
 use crate::clock::Clock;
 use crate::domain::HORIZON;
 use crate::entry::{ChangeSet, Entry};
 use crate::id::{Dot, HubId, Id, ReplicaId};
-use crate::machine::{Entries, Horizon, load_graph, load_graph_under, sound_entry};
+use crate::machine::{Horizon, load_graph, load_graph_under};
 use crate::store::{
     Family, HORIZON_KEY, HorizonRow, LogRow, SWEPT_MAX, Snapshot, StoreError, decode_row, encode_row,
-    log_end, log_key, read_horizons, read_id, read_log, read_record, record_key, trailing_id,
+    read_horizons, read_id, read_log, read_record, record_key, trailing_id,
 };
 use crate::time::Micros;
 use crate::value::{Map, Value};
@@ -27,10 +27,6 @@ use crate::zoo::{self, Bug};
 const FIRST_CHECK: Duration = Duration::from_secs(3_600);
 /// Ids that one step of the sweep looks at.
 const SWEEP_IDS: usize = 256;
-/// Records that one step looks for on behalf of the log, give or take those of one entry.
-const SWEEP_RECORDS: usize = 1_024;
-/// Log rows that are read at a time meanwhile.
-const SWEEP_ROWS: usize = 64;
 /// How long a sweep waits for what is lost to come back before it looks again.
 const SWEEP_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two steps, so that others get their turn.
@@ -54,22 +50,6 @@ pub(super) struct Forgetting {
     /// Before a horizon is written: up to where the log has been held against the records, and when that goes on.
     proof: Option<(Dot, Duration)>,
 }
-
-/// What a part of the log came to.
-enum Borne {
-    /// All is there, up to the bounds.
-    All,
-    /// All is there up to this dot; there is more to look at.
-    UpTo(Dot),
-    /// After this dot something is lost.
-    Lacks(Dot),
-}
-
-/// Before the first entry of the first replica.
-const BEGINNING: Dot = Dot {
-    replica: ReplicaId([0; 16]),
-    sequence: 0,
-};
 
 /// How far a sweep has come.
 #[derive(Debug, Clone)]
@@ -226,80 +206,6 @@ impl Group<'_> {
         };
         self.state.forgetting.proof = Some(next);
         Ok(())
-    }
-
-    /// Holds the next rows of the log, up to some bounds, against the records that they name, and mends what the log itself can
-    /// mend. Where something is lost, others are asked for it.
-    fn bear_out(&mut self, upto: Dot, bounds: &Horizon) -> Result<Borne, StoreError> {
-        if zoo::planted(Bug::HoleSwept) {
-            return Ok(Borne::All);
-        }
-        let (mut at, mut left, mut entries) = (upto, SWEEP_RECORDS, Entries::default());
-        for (replica, last) in bounds.range(upto.replica..) {
-            if *replica != at.replica {
-                at = Dot {
-                    replica: *replica,
-                    sequence: 0,
-                };
-            }
-            while left > 0 && at.sequence < *last {
-                // The first beyond the bound tells whether the last one below it is lost.
-                let rows = self.rows(*replica, at.sequence, u64::MAX, SWEEP_ROWS)?;
-                if rows.is_empty() {
-                    break;
-                }
-                for (sequence, row) in rows {
-                    let entry = sound_entry(&row);
-                    let follows = entry.as_ref().map(|entry| entry.prev.map_or(0, |(prev, _)| prev));
-                    let follows = follows == Some(at.sequence);
-                    if !follows || !self.is_borne_out(&row, entry.as_ref(), &mut entries)? {
-                        return Ok(self.lacks(at));
-                    }
-                    at.sequence = sequence;
-                    left = left.saturating_sub(1 + row.ids.len());
-                    if left == 0 || sequence >= *last {
-                        break;
-                    }
-                }
-            }
-            if left == 0 {
-                return Ok(Borne::UpTo(at));
-            }
-            if at.sequence < (*last).min(self.state.clock.sequence(replica)) {
-                return Ok(self.lacks(at));
-            }
-        }
-        Ok(Borne::All)
-    }
-
-    /// Whether all records are there that a row of the log names, as it names them.
-    fn is_borne_out(
-        &mut self,
-        row: &LogRow,
-        entry: Option<&Entry>,
-        entries: &mut Entries,
-    ) -> Result<bool, StoreError> {
-        let Some(entry) = entry else { return Ok(false) };
-        for (id, stamp) in row.ids.iter().zip(&entry.stamps) {
-            let digest = &stamp.digest;
-            let Some(row) = read_record(&self.overlay, id, digest)? else {
-                return Ok(false);
-            };
-            if self.recheck(id, digest, row, entries)? && read_record(&self.overlay, id, digest)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The entry after this dot, or a record of it, is lost.
-    fn lacks(&mut self, upto: Dot) -> Borne {
-        let hole = Dot {
-            sequence: upto.sequence + 1,
-            ..upto
-        };
-        self.follow.push(Output::Holes { holes: vec![hole] });
-        Borne::Lacks(upto)
     }
 
     /// Drops what horizons let go of the next ids. A horizon that comes meanwhile starts it over.
@@ -464,41 +370,6 @@ impl Group<'_> {
             Some(bound) if self.now.wall > bound => None,
             _ => Some(self.now.wall),
         }
-    }
-
-    fn rows(
-        &self,
-        replica: ReplicaId,
-        above: u64,
-        upto: u64,
-        most: usize,
-    ) -> Result<Vec<(u64, LogRow)>, StoreError> {
-        let from = log_key(Dot {
-            replica,
-            sequence: above + 1,
-        });
-        let (mut rows, mut failed) = (Vec::new(), None);
-        if most == 0 || above >= upto {
-            return Ok(rows);
-        }
-        self.overlay.scan(
-            Family::Log,
-            &from,
-            log_end(&replica).as_deref(),
-            &mut |key, value| {
-                let sequence = key.get(16..).and_then(|tail| tail.try_into().ok());
-                let sequence = sequence.map_or(u64::MAX, u64::from_be_bytes);
-                if sequence > upto {
-                    return false;
-                }
-                match decode_row(Family::Log, value) {
-                    Ok(row) => rows.push((sequence, row)),
-                    Err(error) => failed = Some(error),
-                }
-                failed.is_none() && rows.len() < most
-            },
-        )?;
-        failed.map_or(Ok(rows), Err)
     }
 
     /// Whether a horizon would change what readers see, as far as is known here: an edit above it stands beside others

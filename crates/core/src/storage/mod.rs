@@ -6,6 +6,7 @@
 mod accept;
 mod apply;
 mod blobs;
+mod borne;
 mod fork;
 mod govern;
 mod group;
