@@ -312,7 +312,8 @@ impl Transfer {
                 fetch.have.unset(index);
                 fetch.todo.insert(index);
             }
-            if !held.whole {
+            // Once it is being kept as whole, the next look finds this again.
+            if !held.whole && !want.ending {
                 held.have.unset(index);
                 self.keep_held(id, &held);
             }
