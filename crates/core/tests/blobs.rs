@@ -229,6 +229,24 @@ fn a_chunk_that_cannot_be_read_costs_nobody_more_than_that_chunk() {
     assert!(damaged > 0);
 }
 
+/// Two chunks of a blob are met damaged before the first is written down: both come again, at once.
+#[test]
+fn damage_that_is_met_at_once_is_mended_at_once() {
+    let mut world = World::new(2);
+    let bytes = noise(5 * CHUNK_BYTES, 11);
+    let (id, _) = world.bring(0, &bytes);
+    world.push(0, photo("photo", id, bytes.len()));
+    world.run(SOON * 2);
+    let before = world.hub(1).blobs.taken_chunks;
+    for index in [1, 3, 4] {
+        world.files[1].rot(id, index);
+        world.post(1, Mail::Transfer(Input::Damaged { id, index }));
+    }
+    world.run(SOON * 2);
+    assert_eq!(world.hub(1).blobs.taken_chunks, before + 3);
+    assert!(world.read_blob(1, id) == Some(bytes));
+}
+
 /// A hub that keeps a blob because another has let it go has lost a part of it, and starts again: it does not wait until
 /// somebody reads.
 #[test]

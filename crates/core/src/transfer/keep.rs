@@ -43,6 +43,8 @@ pub(super) struct Keeping {
     drop: Vec<BlobId>,
     after: Vec<After>,
     bytes: usize,
+    /// Rows that damage has changed and that are on their way, each with how many times.
+    damaged: BTreeMap<BlobId, (HeldRow, u32)>,
     under_way: BTreeMap<u64, (Vec<After>, usize)>,
 }
 
@@ -188,6 +190,12 @@ impl Transfer {
                     self.changed = true;
                 }
                 After::Damaged(id) => {
+                    if let Some((_, times)) = self.keeping.damaged.get_mut(&id) {
+                        *times -= 1;
+                        if *times == 0 {
+                            self.keeping.damaged.remove(&id);
+                        }
+                    }
                     if self.wanted_by(store, &id)?.0 && !self.wants.contains_key(&id) {
                         self.want(id, true);
                     }
@@ -295,7 +303,12 @@ impl Transfer {
         index: u32,
     ) -> Result<(), StoreError> {
         let _ = now;
-        let Some(mut held) = read_held(store, &id)?.filter(|held| held.whole || held.have.has(index)) else {
+        let on_its_way = self.keeping.damaged.get(&id).map(|(held, _)| held.clone());
+        let held = match on_its_way {
+            Some(held) => Some(held),
+            None => read_held(store, &id)?,
+        };
+        let Some(mut held) = held.filter(|held| held.whole || held.have.has(index)) else {
             return Ok(());
         };
         self.told.bad_chunks += 1;
@@ -327,6 +340,13 @@ impl Transfer {
         self.uncount(id);
         self.keep_held(id, &held);
         self.keeping.after.push(After::Damaged(id));
+        let (row, times) = self
+            .keeping
+            .damaged
+            .entry(id)
+            .or_insert_with(|| (held.clone(), 0));
+        *row = held;
+        *times += 1;
         Ok(())
     }
 }
