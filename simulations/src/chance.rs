@@ -49,6 +49,8 @@ pub enum Stream {
     Rot,
     /// Which chunk rots on a hub's disk.
     Chunk(u64),
+    /// Which chunks a hub garbles before it sends them.
+    Garble(u64),
 }
 
 impl Stream {
@@ -75,6 +77,7 @@ impl Stream {
             Stream::Photo(a) => (19, a, 0),
             Stream::Photos => (20, 0, 0),
             Stream::Chunk(a) => (21, a, 0),
+            Stream::Garble(a) => (22, a, 0),
         };
         Rng::new(kind, a).draw() ^ Rng::new(!kind, b).draw().rotate_left(17)
     }

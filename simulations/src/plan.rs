@@ -171,6 +171,8 @@ pub struct Tuning {
     pub blob_window_bytes_max: usize,
     /// Bytes of a blob after which what came of it is synced.
     pub blob_sync_bytes: usize,
+    /// Messages with chunks of a thousand in which a bit has flipped before they were sent.
+    pub chunks_garbled: usize,
     /// Of the failure detector.
     pub probe_period: Duration,
     /// Of the failure detector.
@@ -210,6 +212,7 @@ impl Default for Tuning {
             tree_keep_changes: 1_000,
             blob_window_bytes_max: 4 << 20,
             blob_sync_bytes: 2 << 20,
+            chunks_garbled: 0,
             probe_period: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(400),
             suspect_timeout: Duration::from_secs(5),

@@ -362,6 +362,9 @@ fn draw_photos(rng: &mut Rng, plan: &mut Plan) {
             },
         });
     }
+    if one_in(rng, 2) {
+        plan.tuning.chunks_garbled = 1 + rng.below(60);
+    }
 }
 
 /// Half of the homes let replaced content go while the run lasts.

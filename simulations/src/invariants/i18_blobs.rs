@@ -201,7 +201,9 @@ fn check(world: &World, hub: usize, id: BlobId, row: &HeldRow) -> Result<(), Vio
         .get(Family::Blobs, &blob_key(OfBlob::Bytes, &id))
         .ok()
         .flatten();
-    for index in (0..manifest.chunks()).filter(|index| row.whole || row.have.has(*index)) {
+    let rotten = |index: u32| world.rotten_chunks.contains(&(hub, id, index));
+    let held = (0..manifest.chunks()).filter(|index| row.whole || row.have.has(*index));
+    for index in held.filter(|index| !rotten(*index)) {
         let stored = match &bytes {
             Some(row) => row.split_first().map(|(packed, bytes)| Stored {
                 packed: *packed == 1,

@@ -74,7 +74,10 @@ pub trait Invariant {
 
     /// Whether it holds also while some disk has rotted and nobody has mended it yet.
     fn holds_on_rotten_disks(&self) -> bool {
-        matches!(self.id(), "I2" | "I5" | "I12" | "I14" | "I17" | "I19" | "I24")
+        matches!(
+            self.id(),
+            "I2" | "I5" | "I12" | "I14" | "I17" | "I18" | "I19" | "I24"
+        )
     }
 
     /// Looks at what happened. The oracle has seen it already.

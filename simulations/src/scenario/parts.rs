@@ -185,7 +185,7 @@ pub enum Setting<'t> {
 }
 
 /// All settings, by name.
-pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 26] {
+pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 27] {
     use Setting::{Bytes, Count, Time};
     [
         (
@@ -215,6 +215,7 @@ pub fn settings(tuning: &mut Tuning) -> [(&'static str, Setting<'_>); 26] {
         ),
         ("blob_window_bytes_max", Bytes(&mut tuning.blob_window_bytes_max)),
         ("blob_sync_bytes", Bytes(&mut tuning.blob_sync_bytes)),
+        ("chunks_garbled", Count(&mut tuning.chunks_garbled, 0..=1_000)),
         ("probe_period", Time(&mut tuning.probe_period)),
         ("probe_timeout", Time(&mut tuning.probe_timeout)),
         ("suspect_timeout", Time(&mut tuning.suspect_timeout)),

@@ -18,7 +18,7 @@ use crate::recording::FaultKind;
 use crate::world::World;
 
 /// All marks, with what each means.
-pub const MARKS: [(&str, &str); 63] = [
+pub const MARKS: [(&str, &str); 64] = [
     ("crash-in-commit", "a hub ended while a commit was under way"),
     (
         "crash-before-ack",
@@ -109,6 +109,7 @@ pub const MARKS: [(&str, &str); 63] = [
         "chunk-rot-noticed",
         "a hub met a chunk of a blob that is not what was written",
     ),
+    ("chunk-refused", "a hub refused a chunk that does not verify"),
     ("tree-rebuilt", "a tree was built anew from the records"),
     (
         "difference-mended",
@@ -299,7 +300,10 @@ impl Marks {
                 self.met_if(check.damaged > 0, "rot-noticed");
                 self.met_if(check.rebuilt, "tree-rebuilt");
             }
-            Notice::Blobs(told) => self.met_if(told.damaged_chunks > 0, "chunk-rot-noticed"),
+            Notice::Blobs(told) => {
+                self.met_if(told.damaged_chunks > 0, "chunk-rot-noticed");
+                self.met_if(told.bad_chunks > told.damaged_chunks, "chunk-refused");
+            }
             Notice::Compared(comparison) => {
                 self.met_if(comparison.equal && comparison.found > 0, "difference-mended");
             }

@@ -17,7 +17,7 @@ use inbetweenies_core::store::{
 };
 use inbetweenies_core::transfer::{Done, Input, Work, perform};
 use inbetweenies_core::value::{Map, Value};
-use inbetweenies_core::wire::Message;
+use inbetweenies_core::wire::{BlobMessage, Message};
 
 use super::{Due, Upload, World};
 use crate::chance::Stream;
@@ -121,7 +121,8 @@ impl World {
             Ok((done, sent)) => {
                 self.saw(&Seen::Worked { hub: at, done: &done });
                 self.post(at, Mail::Transfer(Input::Done(done)));
-                for (link, message) in sent {
+                for (link, mut message) in sent {
+                    self.garble(at, &mut message);
                     self.send(at, link, Message::Blob(message));
                 }
             }
@@ -129,6 +130,22 @@ impl World {
                 let doing = "work on the file of a blob";
                 self.abort(at, &StoreError::Io { doing, detail });
             }
+        }
+    }
+
+    /// A hub's memory is bad, or it lies: a bit of a chunk flips before its message gets a checksum.
+    fn garble(&mut self, at: usize, message: &mut BlobMessage) {
+        let rate = self.plan.tuning.chunks_garbled as u32;
+        if self.healed || !self.chance.happens(Stream::Garble(at as u64), rate) {
+            return;
+        }
+        let BlobMessage::Chunks { chunks } = message else {
+            return;
+        };
+        if let Some(stored) = chunks.first_mut().and_then(|chunk| chunk.stored.as_mut()) {
+            let mut bytes = stored.bytes.to_vec();
+            bytes.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1);
+            stored.bytes = bytes.into();
         }
     }
 
