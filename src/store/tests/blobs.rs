@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use inbetweenies_core::blob::{BlobFiles, BlobId, CHUNK_BYTES, Hasher, Have, Manifest, Stored, pack, unpack};
+use inbetweenies_core::blob::{
+    BlobFiles, BlobId, CHUNK_BYTES, FileError, Hasher, Have, Manifest, Stored, pack, unpack,
+};
 use inbetweenies_core::store::{Family, HeldRow, OfBlob, blob_key, encode_row};
 use inbetweenies_core::time::Micros;
 
@@ -194,4 +196,19 @@ fn an_upload_goes_on_where_it_was_synced() {
     assert_eq!(second.offset(), 2_000_001);
     second.append(&bytes[2_000_001..]).unwrap();
     assert_eq!(second.hasher().clone().finish(), manifest(&bytes));
+}
+
+/// A read that the system answers with EIO (here that of memory that is not there) is a chunk that is lost, and no reason to
+/// stop the hub.
+#[test]
+fn a_chunk_that_the_system_cannot_read_counts_as_unreadable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut files = files(dir.path(), &store);
+    let id = BlobId::of(b"a photo");
+    let place = place(dir.path(), id);
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &place).unwrap();
+    let read = files.read(id, CHUNK_BYTES as u64, 0);
+    assert!(matches!(read, Err(FileError::Unreadable { .. })), "{read:?}");
 }
